@@ -1,0 +1,66 @@
+package handler
+
+import (
+	"net/netip"
+
+	"github.com/weirws/weir/frame"
+)
+
+// Conn is one WebSocket connection, seen from the application. All methods may
+// be called from any goroutine, and none of them blocks.
+//
+// The engine implements Conn. A test of an application embeds it in a struct and
+// implements the methods its handler calls.
+type Conn interface {
+	// ID is unique over all paths of one engine and never reused. It is not 0.
+	ID() uint64
+
+	// Send queues one message. op is frame.Text, and payload is then valid
+	// UTF-8, which is not checked, or frame.Binary. It returns ErrOpcode for
+	// another op, ErrClosed once the close handshake has begun and
+	// ErrSlowConsumer if too much is queued already; then nothing was queued.
+	// Send copies payload.
+	Send(op frame.Opcode, payload []byte) error
+
+	// SendPrepared is Send for a message that was encoded before. Only a
+	// reference to m is queued, so m costs its memory once, whatever the number
+	// of connections it is sent to.
+	SendPrepared(m *frame.Prepared) error
+
+	// Ping queues a ping frame. It returns ErrPingTooLong if payload is above 125
+	// bytes (RFC 6455 section 5.5), ErrClosed and ErrSlowConsumer as Send does.
+	// Ping copies payload. The pong is not reported; the engine watches over the
+	// peer with pings of its own.
+	Ping(payload []byte) error
+
+	// Close begins the close handshake: the close frame follows what is queued,
+	// and nothing can be queued behind it. It returns ErrCloseCode, and does
+	// nothing, if code must not be sent (frame.CloseCode.Valid), and ErrClosed if
+	// the close handshake has begun already, by either side. A reason above 123
+	// bytes is cut at the border of a rune.
+	Close(code frame.CloseCode, reason string) error
+
+	// RemoteAddr is the address of the peer: the zero AddrPort on a unix socket.
+	RemoteAddr() netip.AddrPort
+
+	// Path is the path of the route that the connection came in on, "*" for the
+	// route of all other paths. What the client asked for is Request.Path.
+	Path() string
+
+	// Subprotocol is the one chosen in the opening handshake, "" if none was.
+	Subprotocol() string
+
+	// Value returns what SetValue stored last, nil before. The engine does not
+	// look at it, and lets go of it with the connection.
+	Value() any
+
+	// SetValue stores one value of the application with the connection.
+	SetValue(v any)
+
+	// Done is closed once the socket is gone, which is before OnClose is called.
+	// It is the same channel on every call.
+	Done() <-chan struct{}
+
+	// Hub reaches the other connections of the same engine.
+	Hub() Hub
+}

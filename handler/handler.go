@@ -1,0 +1,49 @@
+package handler
+
+import "github.com/weirws/weir/frame"
+
+// A Handler responds to the events of connections. For one connection they come
+// in order and never overlap: OnOpen once and first, OnMessage for each message
+// as it arrived, OnClose once and last. Those of different connections run
+// concurrently. A panic in a callback closes its connection with 1011
+// (frame.CloseInternalError) and harms no other.
+type Handler interface {
+	// OnOpen is called when the opening handshake has been checked and before
+	// the response is sent. It may take its time, a database look-up say, as
+	// long as handlers do not run on the event loops.
+	//
+	// A nil return accepts the connection. An error refuses it: a *Refusal, found
+	// with errors.As, says with which response, and anything else is answered
+	// with a bare 500. A refused connection gets no OnClose.
+	//
+	// c may be used already: messages are sent after the response, in order,
+	// and are dropped if the connection is refused. r is the application's to
+	// keep; the engine keeps no reference to it.
+	OnOpen(c Conn, r *Request) error
+
+	// OnMessage is called for one whole message. op is frame.Text, and payload
+	// is then valid UTF-8, or frame.Binary. payload is valid until OnMessage
+	// returns and may be modified until then.
+	OnMessage(c Conn, op frame.Opcode, payload []byte)
+
+	// OnClose is called when the connection has ended, whoever ended it, unless
+	// OnOpen refused it. c cannot be sent to any more; its other methods work.
+	OnClose(c Conn, s CloseStatus)
+}
+
+// CloseStatus says how a connection ended.
+type CloseStatus struct {
+	// Code is the one in the peer's close frame: 1005 (frame.CloseNoStatus) if
+	// the frame had none, 1006 (frame.CloseAbnormal) if there was no frame.
+	Code frame.CloseCode
+	// Reason is the text in the peer's close frame.
+	Reason string
+	// Clean reports whether both sides sent a close frame (RFC 6455 section
+	// 7.1.4).
+	Clean bool
+	// Err is nil for an ordinary close, by either side. Otherwise it is why the
+	// connection ended: ErrSlowConsumer, ErrPongTimeout, ErrIdleTimeout,
+	// ErrCloseTimeout, ErrPanic, a *frame.ProtocolError or an I/O error. Test it
+	// with errors.Is and errors.As.
+	Err error
+}

@@ -1,0 +1,40 @@
+package handler
+
+import "github.com/weirws/weir/frame"
+
+// Hub is all connections of one engine. A connection is among them from when its
+// OnOpen returned nil until its close handshake begins or its socket is gone. All
+// methods may be called from any goroutine, and none of them blocks.
+type Hub interface {
+	// Broadcast queues one message, encoded once, on every connection that to
+	// names. It returns their number. A connection that is too slow to take the
+	// message is treated as by Conn.Send. op is as for Conn.Send; for another one
+	// nothing is sent and the number is 0. Broadcast copies payload.
+	Broadcast(op frame.Opcode, payload []byte, to Audience) int
+
+	// SendTo is Conn.Send to the connection with this id. It returns ErrNotFound
+	// if there is none.
+	SendTo(id uint64, op frame.Opcode, payload []byte) error
+
+	// Conn returns the connection with this id, and whether there is one.
+	Conn(id uint64) (Conn, bool)
+
+	// Count is the number of connections on the route with this path: "" is
+	// all, "*" those of the route of all other paths.
+	Count(path string) int
+
+	// Each calls f for the connections that Count counts, in no particular
+	// order, until f returns false. A connection that opens or ends while Each
+	// runs may be visited or not; none is visited twice. No lock is held while f
+	// runs, so f may use the Conn, its Close included, and the Hub.
+	Each(path string, f func(Conn) bool)
+}
+
+// Audience names the connections that a broadcast is for. The zero value is all
+// of them.
+type Audience struct {
+	// Path restricts it to the connections of the route with this path.
+	Path string
+	// Except, if not nil, is the connection to leave out: the sender, say.
+	Except Conn
+}
