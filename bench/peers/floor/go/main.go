@@ -1,0 +1,140 @@
+// Command go is the floor of ../c in Go: the same epoll loop with the same raw
+// system calls, on one goroutine. What it costs more than the C floor is the
+// price of the language.
+//
+//	go PORT		listen on 127.0.0.1:PORT until killed
+//
+// Only /echo is served: whatever the path, every frame goes back to its sender.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/bench/peers/floor/socket"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: go PORT")
+	}
+	port, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	s, err := newServer(port)
+	if err != nil {
+		return err
+	}
+	return s.serve()
+}
+
+// server is one event loop; everything in it belongs to the goroutine of serve.
+type server struct {
+	listener, poller int
+	conns            []*conn // by descriptor
+	scratch          []byte
+}
+
+func newServer(port int) (*server, error) {
+	listener, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	poller, err := unix.EpollCreate1(0)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	s := &server{listener: listener, poller: poller, scratch: make([]byte, 256<<10)}
+	return s, errors.Join(
+		unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), // accepted sockets inherit it
+		unix.Bind(listener, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}),
+		unix.Listen(listener, 4096),
+		s.watch(listener, unix.EPOLL_CTL_ADD, unix.EPOLLIN),
+	)
+}
+
+func (s *server) watch(fd, op int, events uint32) error {
+	return unix.EpollCtl(s.poller, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// serve runs until accepting or polling fails.
+func (s *server) serve() error {
+	events := make([]unix.EpollEvent, 1024)
+	for {
+		n, errno := socket.Wait(s.poller, events, -1)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return fmt.Errorf("epoll: %w", errno)
+		}
+		for _, event := range events[:n] {
+			if err := s.dispatch(int(event.Fd)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *server) dispatch(fd int) error {
+	if fd == s.listener {
+		return s.accept()
+	}
+	c := s.conns[fd]
+	if c == nil { // closed earlier in the same batch of events
+		return nil
+	}
+	waited := len(c.out) > 0
+	if err := c.on(s.scratch); err != nil {
+		s.conns[fd] = nil
+		return unix.Close(fd)
+	}
+	if waits := len(c.out) > 0; waits != waited {
+		return s.watch(fd, unix.EPOLL_CTL_MOD, interest(waits))
+	}
+	return nil
+}
+
+// interest is what a connection waits for: one that the socket did not take
+// everything from is not read until it has.
+func interest(waits bool) uint32 {
+	if waits {
+		return unix.EPOLLOUT
+	}
+	return unix.EPOLLIN
+}
+
+func (s *server) accept() error {
+	for {
+		fd, _, err := unix.Accept4(s.listener, unix.SOCK_NONBLOCK)
+		if err == unix.EAGAIN {
+			return nil
+		}
+		if err == unix.ECONNABORTED {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		for len(s.conns) <= fd {
+			s.conns = append(s.conns, nil)
+		}
+		s.conns[fd] = &conn{fd: fd}
+		if err := s.watch(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN); err != nil {
+			return fmt.Errorf("epoll: %w", err)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package peers
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// patience bounds every wait; nothing is measured by it.
+const patience = 20 * time.Second
+
+var servers []server
+
+type server struct {
+	name, binary string
+	broadcasts   bool
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "peers")
+	if err == nil {
+		servers, err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func build(dir string) ([]server, error) {
+	built := []server{
+		{name: "c floor", binary: filepath.Join(dir, "floor-c"), broadcasts: true},
+		{name: "go floor", binary: filepath.Join(dir, "floor-go")},
+		{name: "gorilla", binary: filepath.Join(dir, "gorilla"), broadcasts: true},
+	}
+	for _, command := range [][]string{
+		{"gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[0].binary, "floor/c/floor.c", "floor/c/handshake.c"},
+		{"go", "build", "-o", built[1].binary, "./floor/go"},
+		{"go", "build", "-o", built[2].binary, "./gorilla"},
+	} {
+		if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", command[0], err, output)
+		}
+	}
+	return built, nil
+}
+
+// start runs s until the test ends and returns its address.
+func start(t *testing.T, s server) string {
+	t.Helper()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := probe.Addr().String()
+	probe.Close()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(s.binary, port)
+	command.Stderr = os.Stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		command.Process.Kill()
+		command.Wait()
+	})
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			return address
+		}
+	}
+	t.Fatalf("%s does not accept", s.name)
+	return ""
+}
+
+// dial opens path and also returns the connection below, to write cut frames.
+func dial(t *testing.T, address, path string) (*websocket.Conn, net.Conn) {
+	t.Helper()
+	return dialWith(t, *websocket.DefaultDialer, address, path)
+}
+
+func dialWith(t *testing.T, dialer websocket.Dialer, address, path string) (*websocket.Conn, net.Conn) {
+	t.Helper()
+	c, _, err := dialer.Dial("ws://"+address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+	c.SetWriteDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { c.Close() })
+	return c, c.NetConn()
+}
+
+func eachServer(t *testing.T, test func(t *testing.T, s server, address string)) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) { test(t, s, start(t, s)) })
+	}
+}
+
+// payload is n bytes in which no two places of a message look alike for long.
+func payload(n, seed int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte(i*7 + i/251 + seed)
+	}
+	return p
+}
+
+// masked encodes one client frame.
+func masked(opcode byte, payload []byte) []byte {
+	p := []byte{0x80 | opcode}
+	switch n := len(payload); {
+	case n < 126:
+		p = append(p, 0x80|byte(n))
+	case n <= 0xffff:
+		p = binary.BigEndian.AppendUint16(append(p, 0x80|126), uint16(n))
+	default:
+		p = binary.BigEndian.AppendUint64(append(p, 0x80|127), uint64(n))
+	}
+	key := [4]byte{0x12, 0xa7, 0x00, 0xfe}
+	p = append(p, key[:]...)
+	for i, b := range payload {
+		p = append(p, b^key[i%4])
+	}
+	return p
+}
+
+func expect(t *testing.T, c *websocket.Conn, want []byte) {
+	t.Helper()
+	kind, got, err := c.ReadMessage()
+	if err != nil {
+		t.Fatalf("reading an echo of %d bytes: %v", len(want), err)
+	}
+	if kind != websocket.BinaryMessage || !bytes.Equal(got, want) {
+		t.Fatalf("got a message of kind %d and %d bytes that is not the %d bytes sent", kind, len(got), len(want))
+	}
+}
+
+func TestEchoSizes(t *testing.T) {
+	eachServer(t, func(t *testing.T, _ server, address string) {
+		c, _ := dial(t, address, "/echo")
+		for _, n := range []int{0, 1, 125, 126, 128, 4095, 65535, 65536, 1 << 20} {
+			want := payload(n, n)
+			if err := c.WriteMessage(websocket.BinaryMessage, want); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, c, want)
+		}
+	})
+}
+
+func TestEchoFramesCutByteByByte(t *testing.T) {
+	eachServer(t, func(t *testing.T, _ server, address string) {
+		c, raw := dial(t, address, "/echo")
+		for _, n := range []int{0, 5, 300} {
+			want := payload(n, n)
+			for _, b := range masked(websocket.BinaryMessage, want) {
+				if _, err := raw.Write([]byte{b}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expect(t, c, want)
+		}
+	})
+}
+
+func TestEchoSeveralFramesInOneSegment(t *testing.T) {
+	sizes := []int{3, 0, 125, 126, 1000, 65536, 40}
+	var stream []byte
+	for i, n := range sizes {
+		stream = append(stream, masked(websocket.BinaryMessage, payload(n, i))...)
+	}
+	eachServer(t, func(t *testing.T, _ server, address string) {
+		for _, cut := range []int{1, 2, 5, 7, 9, 13, 140, 143, 500, len(stream) - 1, len(stream)} {
+			c, raw := dial(t, address, "/echo")
+			for _, part := range [][]byte{stream[:cut], stream[cut:]} {
+				if _, err := raw.Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, n := range sizes {
+				expect(t, c, payload(n, i))
+			}
+		}
+	})
+}
+
+// TestEchoToSlowReader sends messages that are larger than a send buffer may
+// grow, to a peer with a small receive buffer: writes are cut short.
+func TestEchoToSlowReader(t *testing.T) {
+	const size, messages = 8 << 20, 3
+	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var setErr error
+		err := c.Control(func(fd uintptr) {
+			setErr = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10)
+		})
+		return errors.Join(err, setErr)
+	}}
+	eachServer(t, func(t *testing.T, _ server, address string) {
+		c, _ := dialWith(t, websocket.Dialer{NetDialContext: dialer.DialContext}, address, "/echo")
+		sent := make(chan error, 1)
+		go func() { // ends when all is sent, or at the deadline of c
+			for i := range messages {
+				if err := c.WriteMessage(websocket.BinaryMessage, payload(size, i)); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		for i := range messages {
+			expect(t, c, payload(size, i))
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestControlFrames(t *testing.T) {
+	eachServer(t, func(t *testing.T, _ server, address string) {
+		c, raw := dial(t, address, "/echo")
+		pong := ""
+		c.SetPongHandler(func(data string) error { pong = data; return nil })
+		stream := append(masked(websocket.PingMessage, []byte("are you there")), masked(websocket.BinaryMessage, []byte("x"))...)
+		stream = append(stream, masked(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))...)
+		if _, err := raw.Write(stream); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, c, []byte("x"))
+		if pong != "are you there" {
+			t.Errorf("pong %q, want the ping's payload", pong)
+		}
+		if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			t.Errorf("after a close frame: %v, want the close frame back", err)
+		}
+	})
+}
+
+func TestBroadcast(t *testing.T) {
+	eachServer(t, func(t *testing.T, s server, address string) {
+		if !s.broadcasts {
+			return
+		}
+		var subscribers []*websocket.Conn
+		for range 20 {
+			c, _ := dial(t, address, "/broadcast")
+			subscribers = append(subscribers, c)
+		}
+		for i, publisher := range subscribers[:3] {
+			want := payload(128, i)
+			if err := publisher.WriteMessage(websocket.BinaryMessage, want); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range subscribers {
+				expect(t, c, want)
+			}
+		}
+	})
+}
+
+func TestFloorRefusesUnmaskedFrame(t *testing.T) {
+	for _, s := range servers[:2] {
+		t.Run(s.name, func(t *testing.T) {
+			c, raw := dial(t, start(t, s), "/echo")
+			if _, err := raw.Write([]byte{0x82, 0x01, 'x'}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.ReadMessage(); err == nil {
+				t.Error("an unmasked frame was answered")
+			}
+		})
+	}
+}
