@@ -1,6 +1,6 @@
 package frame
 
-import "math/bits"
+import mathbits "math/bits"
 
 // The size classes of pooled memory are the powers of two in between. What is
 // larger comes from the heap and is left to the garbage collector.
@@ -49,7 +49,7 @@ func (b *Buffer) Release() {
 
 // classOf returns the smallest class with room for n bytes.
 func classOf(n int) int {
-	return bits.Len(uint(max(n, 1<<minClassBits)-1)) - minClassBits
+	return mathbits.Len(uint(max(n, 1<<minClassBits)-1)) - minClassBits
 }
 
 // with appends p to b, which may be nil as long as there is nothing in it.

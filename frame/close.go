@@ -79,9 +79,7 @@ func AppendClosePayload(dst []byte, code CloseCode, reason string) []byte {
 	if code == 0 || code == CloseNoStatus {
 		return dst
 	}
-	// Replacing may lengthen the text, so it comes before the cut; and more than
-	// can be sent is not worth replacing.
-	reason = strings.ToValidUTF8(reason[:min(len(reason), maxCloseReason+utf8.UTFMax)], "\uFFFD")
+	reason = strings.ToValidUTF8(reason, "\uFFFD") // may lengthen it, so before the cut
 	if len(reason) > maxCloseReason {
 		end := maxCloseReason
 		for !utf8.RuneStart(reason[end]) {

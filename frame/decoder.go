@@ -53,13 +53,14 @@ func (o *DecoderOptions) maxCompressedBytes() uint64 {
 	return min(n+n/8+64, math.MaxInt)
 }
 
-// maxInflatedBytes is what a message of n compressed bytes may grow to.
-func (o *DecoderOptions) maxInflatedBytes(n int) int {
+// maxInflatedBytes is what a message of n compressed bytes may grow to, and the
+// error if it grows further.
+func (o *DecoderOptions) maxInflatedBytes(n int) (int, error) {
 	limit, ratio := o.maxMessageBytes(), cmp.Or(o.MaxInflateRatio, defaultMaxInflateRatio)
-	if ratio < 0 || n > limit/ratio {
-		return limit
+	if ratio < 0 || n > limit/ratio || inflateRatioFloorBytes >= limit {
+		return limit, errTooBig
 	}
-	return min(limit, max(n*ratio, inflateRatioFloorBytes))
+	return max(n*ratio, inflateRatioFloorBytes), errInflateRatio
 }
 
 // Message is a message, or a control frame, that has arrived whole.

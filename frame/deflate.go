@@ -57,7 +57,8 @@ func (d Deflate) Enabled() bool { return d.windowBits != 0 }
 
 // AppendMessage appends a message in one unmasked frame to dst and returns it:
 // compressed, if that was negotiated, o allows it and it is smaller; plain
-// otherwise, as are control frames. payload is not kept.
+// otherwise, as are control frames. payload is copied, and must not overlap with
+// what dst has room for.
 func (d Deflate) AppendMessage(dst []byte, op Opcode, payload []byte, o *DeflateOptions) []byte {
 	if d.wants(op, len(payload), o) {
 		var ok bool
@@ -150,12 +151,14 @@ func (d Deflate) compressor(level int) (*compressor, *sync.Pool) {
 	return c, pool
 }
 
+// flushTailBytes is 00 00 ff ff, which ends each flush and is not sent.
+const flushTailBytes = 4
+
 // compress appends payload, compressed as RFC 7692 section 7.2.1 says, to dst, and
 // reports whether it got smaller. If not, what it has appended is void.
 func (d Deflate) compress(dst, payload []byte, level int) ([]byte, bool) {
-	const cut = 4 // 00 00 ff ff at the end
 	c, pool := d.compressor(level)
-	c.dst, c.room = dst, len(payload)-1+cut
+	c.dst, c.room = dst, len(payload)-1+flushTailBytes
 	c.w.Reset(c)
 	_, err := c.w.Write(payload)
 	if err == nil {
@@ -166,5 +169,5 @@ func (d Deflate) compress(dst, payload []byte, level int) ([]byte, bool) {
 	if err != nil {
 		return dst, false
 	}
-	return dst[:len(dst)-cut], true
+	return dst[:len(dst)-flushTailBytes], true
 }

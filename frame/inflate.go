@@ -13,10 +13,13 @@ import (
 // reader ends cleanly.
 const inflateTail = "\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff"
 
-// inflater is a DEFLATE reader and its source, about 45 KiB.
+// inflater is a DEFLATE reader with its source and its sink.
 type inflater struct {
-	src bytes.Reader
-	r   io.ReadCloser
+	src    bytes.Reader
+	r      io.ReadCloser // about 45 KiB
+	out    *Buffer       // nil: empty
+	limit  int           // bytes out may hold
+	tooBig error         // what it means to have more
 }
 
 var inflaters = sync.Pool{New: func() any {
@@ -25,13 +28,9 @@ var inflaters = sync.Pool{New: func() any {
 	return f
 }}
 
-func (f *inflater) reset() error {
-	return f.r.(flate.Resetter).Reset(&f.src, nil)
-}
-
 // inflate returns the message that was compressed into b, which stays the caller's
 // although it changes; nil if the message is empty. The result belongs to the
-// caller. A message without any byte of payload is taken as empty.
+// caller. A message without any byte of payload, which zlib takes, is empty.
 func inflate(b *Buffer, o *DecoderOptions) (*Buffer, error) {
 	n := b.len()
 	if n == 0 {
@@ -40,41 +39,44 @@ func inflate(b *Buffer, o *DecoderOptions) (*Buffer, error) {
 	b.Append([]byte(inflateTail))
 	f := inflaters.Get().(*inflater)
 	f.src.Reset(b.B)
-	limit := o.maxInflatedBytes(n)
-	out, err := f.inflate(NewBuffer(min(2*n, limit)), limit)
+	f.limit, f.tooBig = o.maxInflatedBytes(n)
+	err := f.run()
+	if err != nil {
+		f.out.Release()
+		f.out = nil
+		if err != f.tooBig {
+			err = errDeflateData
+		}
+	}
+	out := f.out
+	f.out = nil
 	f.src.Reset(nil)
 	inflaters.Put(f)
-	if err == nil {
-		return out, nil
-	}
-	out.Release()
-	if err == errTooBig && limit < o.maxMessageBytes() {
-		err = errInflateRatio
-	}
-	return nil, err
+	return out, err
 }
 
-// inflate reads f.src to its end into out, up to limit bytes.
-func (f *inflater) inflate(out *Buffer, limit int) (*Buffer, error) {
-	if err := f.reset(); err != nil {
-		return out, errDeflateData
-	}
+// run inflates src to its end. RFC 7692 section 7.2.1 lets a sender go on after a
+// block with BFINAL set. To RFC 1951 that is another stream, so it may not refer
+// back; and handing it a window would cost 32 KiB for every two bytes sent.
+func (f *inflater) run() error {
 	for {
-		out.Grow(1)
-		n, err := f.r.Read(out.B[len(out.B):cap(out.B)])
-		if n > limit-len(out.B) {
-			return out, errTooBig
+		if err := f.r.(flate.Resetter).Reset(&f.src, nil); err != nil {
+			return err
 		}
-		out.B = out.B[:len(out.B)+n]
-		switch {
-		case err == io.EOF && f.src.Len() <= len(inflateTail):
-			return out, nil
-		case err == io.EOF:
-			// RFC 7692 section 7.2.1: blocks with BFINAL set may be followed by others.
-			err = f.reset()
+		if _, err := io.Copy(f, f.r); err != nil {
+			return err
 		}
-		if err != nil {
-			return out, errDeflateData
+		if f.src.Len() <= len(inflateTail) {
+			return nil
 		}
 	}
+}
+
+// Write takes what has been inflated.
+func (f *inflater) Write(p []byte) (int, error) {
+	if len(p) > f.limit-f.out.len() {
+		return 0, f.tooBig
+	}
+	f.out = f.out.with(p)
+	return len(p), nil
 }

@@ -1,7 +1,9 @@
 package frame
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -60,8 +62,9 @@ func OfferDeflate(o DeflateOptions) string {
 	return offer
 }
 
-// AcceptDeflate checks a server's response to OfferDeflate(o); "" is a server that
-// declined. The error is ErrDeflateResponse.
+// AcceptDeflate checks a server's response to OfferDeflate(o): its
+// Sec-WebSocket-Extensions values joined by commas. "" is a server that declined.
+// The error is ErrDeflateResponse.
 func AcceptDeflate(o DeflateOptions, response string) (Deflate, error) {
 	if strings.Trim(response, " \t") == "" {
 		return Deflate{}, nil
@@ -71,21 +74,18 @@ func AcceptDeflate(o DeflateOptions, response string) (Deflate, error) {
 		return Deflate{}, ErrDeflateResponse
 	}
 	p, ok := parseDeflateParams(list[0], false)
-	// RFC 7692 section 7.1.1.1: the server accepts our offer only by repeating it.
-	if !ok || !p.serverNoContext {
+	bits := o.windowBits()
+	// RFC 7692 sections 7.1.1.1 and 7.1.2.2: the server accepts our offer by
+	// repeating the one parameter and, if it likes, by lowering the other.
+	if !ok || !p.serverNoContext || p.clientBits > bits {
 		return Deflate{}, ErrDeflateResponse
 	}
-	bits := o.windowBits()
-	if p.clientBits != 0 {
-		bits = min(bits, p.clientBits)
-	}
-	return Deflate{windowBits: uint8(bits)}, nil
+	return Deflate{windowBits: uint8(cmp.Or(p.clientBits, bits))}, nil
 }
 
 // deflateParams are the parameters of RFC 7692 section 7.1; bits are 0 if absent.
 type deflateParams struct {
 	serverNoContext bool
-	clientNoContext bool
 	serverBits      int
 	clientBits      int // maxWindowBits if without a value
 }
@@ -96,17 +96,16 @@ func parseDeflateParams(e extension, offer bool) (p deflateParams, ok bool) {
 	if e.name != extensionName {
 		return p, false
 	}
-	seen := make(map[string]bool, len(e.params))
-	for _, param := range e.params {
-		if seen[param.name] {
+	for i, param := range e.params {
+		// The loop ends at the first unknown or repeated name, so i is at most 4.
+		if slices.ContainsFunc(e.params[:i], func(q extensionParam) bool { return q.name == param.name }) {
 			return p, false
 		}
-		seen[param.name] = true
 		switch param.name {
 		case serverNoContextTakeover:
 			p.serverNoContext, ok = true, !param.hasValue
 		case clientNoContextTakeover:
-			p.clientNoContext, ok = true, !param.hasValue
+			ok = !param.hasValue // nothing to remember: we never rely on the client's window
 		case serverMaxWindowBits:
 			p.serverBits, ok = parseWindowBits(param.value)
 		case clientMaxWindowBits:

@@ -10,8 +10,8 @@ import (
 // connections. It is immutable; any goroutine may use it.
 type Prepared struct {
 	op       Opcode
+	header   uint8  // bytes before the payload in plain
 	plain    []byte // the frame
-	payload  []byte // its payload
 	opts     *DeflateOptions
 	deflated atomic.Pointer[twins] // nil until needed
 }
@@ -25,21 +25,25 @@ type twins [maxWindowBits - minWindowBits + 1]struct {
 // Prepare encodes a message, or a control frame. It copies payload and keeps o. If
 // o is nil the message is never compressed.
 func Prepare(op Opcode, payload []byte, o *DeflateOptions) *Prepared {
-	plain := AppendMessage(nil, op, payload)
-	return &Prepared{op: op, plain: plain, payload: plain[len(plain)-len(payload):], opts: o}
+	return &Prepared{
+		op:     op,
+		header: uint8(headerSize(len(payload), false)),
+		plain:  AppendMessage(nil, op, payload),
+		opts:   o,
+	}
 }
 
 // Op returns the opcode of the message.
 func (p *Prepared) Op() Opcode { return p.op }
 
 // Payload returns the message. It must not be modified.
-func (p *Prepared) Payload() []byte { return p.payload }
+func (p *Prepared) Payload() []byte { return p.plain[p.header:] }
 
 // Bytes returns the frame to send to a connection that has negotiated d. It must
 // not be modified. The first call for a window size compresses; concurrent ones
 // wait for it.
 func (p *Prepared) Bytes(d Deflate) []byte {
-	if !d.wants(p.op, len(p.payload), p.opts) {
+	if !d.wants(p.op, len(p.plain)-int(p.header), p.opts) {
 		return p.plain
 	}
 	t := p.deflated.Load()
@@ -54,9 +58,9 @@ func (p *Prepared) Bytes(d Deflate) []byte {
 
 func (p *Prepared) compress(d Deflate) []byte {
 	// Compressed into scratch memory first, so that what is kept has no slack.
-	scratch := NewBuffer(len(p.plain))
+	scratch := NewBuffer(len(p.plain) + flushTailBytes)
 	defer scratch.Release()
-	frame, ok := d.appendCompressed(scratch.B, p.op, nil, p.payload, p.opts.level())
+	frame, ok := d.appendCompressed(scratch.B, p.op, nil, p.Payload(), p.opts.level())
 	if !ok {
 		return p.plain
 	}

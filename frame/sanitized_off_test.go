@@ -1,0 +1,5 @@
+//go:build !pool_sanitize
+
+package frame
+
+const sanitized = false
