@@ -24,7 +24,8 @@ type Conn interface {
 
 	// SendPrepared is Send for a message that was encoded before. Only a
 	// reference to m is queued, so m costs its memory once, whatever the number
-	// of connections it is sent to.
+	// of connections it is sent to. It returns the errors of Send, ErrOpcode if m
+	// is a control frame.
 	SendPrepared(m *frame.Prepared) error
 
 	// Ping queues a ping frame. It returns ErrPingTooLong if payload is above 125
@@ -57,8 +58,8 @@ type Conn interface {
 	// SetValue stores one value of the application with the connection.
 	SetValue(v any)
 
-	// Done is closed once the socket is gone, which is before OnClose is called.
-	// It is the same channel on every call.
+	// Done is closed once the socket is gone, which is before OnClose is called,
+	// or the connection was refused. It is the same channel on every call.
 	Done() <-chan struct{}
 
 	// Hub reaches the other connections of the same engine.

@@ -22,8 +22,8 @@ type Handler interface {
 	OnOpen(c Conn, r *Request) error
 
 	// OnMessage is called for one whole message. op is frame.Text, and payload
-	// is then valid UTF-8, or frame.Binary. payload is valid until OnMessage
-	// returns and may be modified until then.
+	// is then valid UTF-8, or frame.Binary. payload is valid, and may be
+	// overwritten, until OnMessage returns.
 	OnMessage(c Conn, op frame.Opcode, payload []byte)
 
 	// OnClose is called when the connection has ended, whoever ended it, unless

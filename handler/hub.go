@@ -35,6 +35,7 @@ type Hub interface {
 type Audience struct {
 	// Path restricts it to the connections of the route with this path.
 	Path string
-	// Except, if not nil, is the connection to leave out: the sender, say.
+	// Except, if not nil, is the connection to leave out, by its ID: the sender,
+	// say.
 	Except Conn
 }

@@ -10,16 +10,15 @@ import (
 type Refusal struct {
 	// Status is 300 to 599. The engine sends 500 in place of any other.
 	Status int
-	// Header is sent with the response, in addition to Content-Length and
-	// Connection. Redirects need a Location here.
+	// Header is sent with the response, besides what the engine adds: the length
+	// of Body, and that the connection is closed. A redirect needs a Location.
 	Header http.Header
 	// Body is sent as it is.
 	Body []byte
 }
 
-// Refuse returns a Refusal with a body of plain text. The status is one of 400 to
-// 599, or of 300 to 399 for a redirect, whose Location the caller sets. The body
-// is shown to the peer.
+// Refuse returns a Refusal with this status and a body of plain text, which the
+// peer gets to see.
 func Refuse(status int, body string) *Refusal {
 	return &Refusal{
 		Status: status,

@@ -46,7 +46,8 @@ type Request struct {
 // server on the way may read differently: lines that end otherwise, folded lines,
 // space before a colon, names that are no tokens, control characters, and a Host
 // that is missing, given twice or malformed. The error is a *Refusal with the
-// response to send: 505 for an HTTP version that is not 1.x, otherwise 400.
+// response to send: 505 for an HTTP version that is not 1.x, otherwise 400. Whether
+// the request is a good opening handshake, Mux.Decide says.
 func ParseRequest(head []byte) (*Request, error) {
 	line, rest, _ := strings.Cut(string(head), "\r\n")
 	fields, ended := strings.CutSuffix(rest, "\r\n")
