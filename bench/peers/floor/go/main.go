@@ -19,12 +19,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "floor:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "floor:", run(os.Args[1:]))
+	os.Exit(1)
 }
 
+// run serves until something fails, and returns what.
 func run(args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: go PORT")

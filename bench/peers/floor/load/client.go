@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/bench/peers/floor/socket"
+)
+
+// client is all connections and the loop that serves them, on one goroutine.
+type client struct {
+	stream stream
+
+	poller  int
+	conns   []conn
+	active  []int // indices of the connections that are watched
+	scratch []byte
+	events  []unix.EpollEvent
+}
+
+type conn struct {
+	fd       int
+	sent     uint64 // messages handed to the socket, the last perhaps in part
+	received uint64 // whole replies
+	at       int    // position in the period of replies
+	owed     int    // messages still to be sent
+
+	// cut is the rest of a burst that the socket did not take. While it is not
+	// empty the connection waits for EPOLLOUT.
+	cut []byte
+
+	// due holds when each message in flight was due, oldest first; only used
+	// at a fixed rate.
+	due []time.Time
+}
+
+func (c *client) close() {
+	for i := range c.conns {
+		unix.Close(c.conns[i].fd)
+	}
+	unix.Close(c.poller)
+}
+
+// watch has the poller report connection i; the event carries the index.
+func (c *client) watch(i, op int, events uint32) error {
+	err := unix.EpollCtl(c.poller, op, c.conns[i].fd, &unix.EpollEvent{Events: events, Fd: int32(i)})
+	if err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	return nil
+}
+
+// poll waits for at most timeoutMillis and serves what is ready. arrived is
+// called after each read, with the connection and how many replies it completed.
+func (c *client) poll(timeoutMillis int, arrived func(i, n int) error) error {
+	ready, errno := socket.Wait(c.poller, c.events, timeoutMillis)
+	if errno == unix.EINTR {
+		return nil
+	}
+	if errno != 0 {
+		return fmt.Errorf("epoll: %w", errno)
+	}
+	for _, event := range c.events[:ready] {
+		i := int(event.Fd)
+		if event.Events&unix.EPOLLOUT != 0 {
+			if err := c.resume(i); err != nil {
+				return err
+			}
+		}
+		if event.Events&^unix.EPOLLOUT == 0 {
+			continue
+		}
+		n, err := c.receive(i)
+		if err != nil {
+			return err
+		}
+		if err := arrived(i, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive reads once, checks every byte, and returns how many replies that
+// completed.
+func (c *client) receive(i int) (int, error) {
+	k := &c.conns[i]
+	n, errno := socket.Read(k.fd, c.scratch)
+	if errno == unix.EAGAIN {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, fmt.Errorf("reading from connection %d: %w", i, errno)
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("the server closed connection %d", i)
+	}
+	if !c.stream.matches(k.at, c.scratch[:n]) {
+		return 0, fmt.Errorf("connection %d: after %d good replies, something that was not sent: %.60q",
+			i, k.received, c.scratch[:n])
+	}
+	end := k.at + n
+	whole := end/c.stream.replyBytes - k.at/c.stream.replyBytes
+	k.at = end % len(c.stream.replies)
+	k.received += uint64(whole)
+	return whole, nil
+}
+
+// send has connection i send n more messages, at once as far as the socket
+// takes them.
+func (c *client) send(i, n int) error {
+	k := &c.conns[i]
+	k.owed += n
+	if len(k.cut) > 0 {
+		return nil
+	}
+	for k.owed > 0 {
+		n := min(k.owed, c.stream.burst)
+		burst := c.stream.from(k.sent, n)
+		k.sent += uint64(n)
+		k.owed -= n
+		taken, err := c.write(i, burst)
+		if err != nil {
+			return err
+		}
+		if taken < len(burst) {
+			k.cut = burst[taken:]
+			return c.watch(i, unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLOUT)
+		}
+	}
+	return nil
+}
+
+// resume goes on with a burst that was cut.
+func (c *client) resume(i int) error {
+	k := &c.conns[i]
+	taken, err := c.write(i, k.cut)
+	if err != nil {
+		return err
+	}
+	if k.cut = k.cut[taken:]; len(k.cut) > 0 {
+		return nil
+	}
+	if err := c.watch(i, unix.EPOLL_CTL_MOD, unix.EPOLLIN); err != nil {
+		return err
+	}
+	return c.send(i, 0)
+}
+
+func (c *client) write(i int, p []byte) (int, error) {
+	n, errno := socket.Write(c.conns[i].fd, p)
+	if errno == unix.EAGAIN {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, fmt.Errorf("writing to connection %d: %w", i, errno)
+	}
+	return n, nil
+}
+
+// drain waits until settled, for a bounded time.
+func (c *client) drain(settled func() bool, arrived func(i, n int) error) error {
+	for deadline := time.Now().Add(drainTime); !settled(); {
+		if time.Now().After(deadline) {
+			return errors.New("replies are missing")
+		}
+		if err := c.poll(100, arrived); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkIdle makes sure that the server has closed no connection, the ones that
+// did nothing included. What it may have sent them, such as a ping, does not matter.
+func (c *client) checkIdle() error {
+	for i := range c.conns {
+		n, _, err := unix.Recvfrom(c.conns[i].fd, c.scratch[:1], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if err != nil && err != unix.EAGAIN {
+			return fmt.Errorf("connection %d: %w", i, err)
+		}
+		if err == nil && n == 0 {
+			return fmt.Errorf("the server closed connection %d", i)
+		}
+	}
+	return nil
+}
