@@ -1,7 +1,5 @@
 package frame
 
-import mathbits "math/bits"
-
 // The size classes of pooled memory are the powers of two in between. What is
 // larger comes from the heap and is left to the garbage collector.
 const (
@@ -45,11 +43,6 @@ func (b *Buffer) Release() {
 	if b != nil {
 		putBuffer(b)
 	}
-}
-
-// classOf returns the smallest class with room for n bytes.
-func classOf(n int) int {
-	return mathbits.Len(uint(max(n, 1<<minClassBits)-1)) - minClassBits
 }
 
 // with appends p to b, which may be nil as long as there is nothing in it.

@@ -14,9 +14,10 @@ type extensionParam struct {
 	hasValue bool
 }
 
-// parseExtensions parses one header value, RFC 6455 section 9.1:
+// parseExtensions parses one header value, RFC 6455 section 9.1, which may as well
+// be empty:
 //
-//	extension-list = 1#extension
+//	extension-list = #extension
 //	extension = token *( ";" token [ "=" ( token | quoted-string ) ] )
 //
 // It reports false if the value is not well-formed.
@@ -27,7 +28,7 @@ func parseExtensions(value string) ([]extension, bool) {
 		for s.accept(',') { // empty elements count for nothing
 		}
 		if s.rest == "" {
-			return list, len(list) > 0
+			return list, true
 		}
 		e, ok := s.extension()
 		if !ok || s.rest != "" && s.rest[0] != ',' {

@@ -2,7 +2,10 @@
 
 package frame
 
-import "sync"
+import (
+	mathbits "math/bits"
+	"sync"
+)
 
 // bufferPools has a pool of *Buffer for each size class. Pointers are pooled, not
 // slices, because a slice put into a sync.Pool is boxed: 24 B for every Put.
@@ -28,4 +31,9 @@ func putBuffer(b *Buffer) {
 	}
 	b.B = b.B[:0]
 	bufferPools[class].Put(b)
+}
+
+// classOf returns the smallest class with room for n bytes.
+func classOf(n int) int {
+	return mathbits.Len(uint(max(n, 1<<minClassBits)-1)) - minClassBits
 }
