@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// accept takes a bounded number of connections off the listener. The poller
+// reports the listener again while more wait.
+func (l *loop) accept() {
+	for range acceptsPerEvent {
+		fd, sa, err := acceptSocket(l.listener.fd)
+		switch {
+		case err == nil:
+			l.accepted(fd, sa)
+		case errors.Is(err, unix.EAGAIN):
+			l.starved = false
+			return
+		case isShortage(err):
+			l.starve(err)
+			return
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+			// That one has gone away again.
+		default:
+			l.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "accept failed", slog.Any("err", err))
+			return
+		}
+	}
+}
+
+// accepted starts a connection on a new socket, or refuses it right here when
+// even the descriptors for refusing are used up.
+func (l *loop) accepted(fd int, sa unix.Sockaddr) {
+	e := l.engine
+	if n := e.sockets.Add(1); n > int64(e.options.MaxConnections+refusalDescriptors) {
+		e.sockets.Add(-1)
+		e.count.refused(503)
+		_, _ = writeSocket(fd, busyResponse)
+		closeSocket(fd)
+		return
+	}
+	l.begin(fd, addrPort(sa))
+}
+
+var busyResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+// begin makes a connection of a socket that is counted already, and waits for its
+// opening handshake.
+func (l *loop) begin(fd int, from netip.AddrPort) *Conn {
+	c := &Conn{loop: l, fd: fd, remote: newRemote(from), hs: new(handshake)}
+	l.add(c)
+	c.wake(l.at(l.engine.options.HeaderTimeout))
+	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: fd}, true); err != nil {
+		l.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "watching a socket failed", slog.Any("err", err))
+		c.drop(err)
+	}
+	return c
+}
+
+// isShortage reports whether accepting failed for want of descriptors or memory,
+// which passes.
+func isShortage(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}
+
+// starve stops accepting until a connection of this loop closes or the next tick. The
+// poller would report the listener over and over meanwhile.
+func (l *loop) starve(err error) {
+	l.pauseAccept()
+	l.engine.count.starved.Add(1)
+	if !l.starved {
+		l.starved = true
+		l.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "accepting paused", slog.Any("err", err))
+	}
+	l.startClock()
+}
+
+// descriptorFreed is told that a descriptor was closed.
+func (l *loop) descriptorFreed() {
+	if l.starved && !l.accepting && !l.engine.draining.Load() {
+		_ = l.resumeAccept()
+	}
+}
+
+func (l *loop) pauseAccept() {
+	if l.accepting {
+		l.accepting = false
+		_ = l.poller.Delete(l.listener.fd)
+	}
+}
+
+func (l *loop) resumeAccept() error {
+	l.accepting = true
+	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener.fd}, false)
+}
+
+// addrPort is the address in sa: the zero value for a unix socket.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+
+	"github.com/weirws/weir/handler"
+)
+
+// ServeHTTP makes the engine an http.Handler for an existing net/http server: an
+// upgrade is hijacked and its socket enrolled in one of the engine's loops, after
+// which net/http has no part in it any more. The path that counts is r.URL.Path, so
+// http.StripPrefix works; header fields come to OnOpen in canonical case and in
+// no particular order. Requests that the routes refuse are answered through w.
+//
+// The engine must be running; otherwise the answer is 503. TLS connections (501) and HTTP/2
+// (505) cannot be enrolled.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	head := requestHead(r)
+	parsed, err := handler.ParseRequest(head)
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	if _, refusal := e.options.Mux.Decide(parsed, e.policy()); refusal != nil {
+		e.count.refused(refusal.Status)
+		answer(w, refusal)
+		return
+	}
+	if r.TLS != nil {
+		answer(w, handler.Refuse(http.StatusNotImplemented, "the engine does not take over TLS connections"))
+		return
+	}
+	if e.phase.Load() != phaseRunning {
+		answer(w, handler.Refuse(http.StatusServiceUnavailable, "the engine is not running"))
+		return
+	}
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		answer(w, handler.Refuse(http.StatusHTTPVersionNotSupported, "only HTTP/1.1 connections can be upgraded"))
+		return
+	}
+	defer conn.Close()
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	head = append(head, early...)
+	if hc, ok := conn.(*httpConn); ok {
+		head = hc.appendHead(head)
+	}
+	s, ok := conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	fd, err := duplicate(s)
+	if err != nil {
+		e.logFault("enrolling a connection failed", err)
+		return
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	e.enrol(fd, from, head)
+}
+
+// enrol gives a socket, from which head has been read already, to a loop.
+func (e *Engine) enrol(fd int, from netip.AddrPort, head []byte) {
+	e.sockets.Add(1)
+	l := e.loops[e.turnTaken.Add(1)%uint64(len(e.loops))]
+	posted := l.do(func() {
+		if c := l.begin(fd, from); c.fd >= 0 {
+			c.consume(head)
+		}
+	})
+	if !posted {
+		closeSocket(fd)
+		e.release(false)
+	}
+}
+
+// isOurs reports whether a request belongs to the routes: an upgrade, or anything
+// else on the path of a WebSocket handler.
+func (e *Engine) isOurs(r *http.Request) bool {
+	parsed, err := handler.ParseRequest(requestHead(r))
+	if err != nil {
+		return false
+	}
+	return parsed.IsUpgrade() || e.isRoute(parsed.Path)
+}
+
+// isRoute reports whether path has a route of its own.
+func (e *Engine) isRoute(path string) bool {
+	route, ok := e.options.Mux.Match(path)
+	return ok && route.Path != "*"
+}
+
+// requestHead writes a parsed request down again, as the loops take it. The
+// target is the one received unless a handler in between has changed the URL.
+func requestHead(r *http.Request) []byte {
+	target := r.RequestURI
+	if u, err := url.ParseRequestURI(target); err != nil || u.Path != r.URL.Path {
+		target = r.URL.RequestURI()
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/%d.%d\r\nHost: %s\r\n", r.Method, target, r.ProtoMajor, r.ProtoMinor, r.Host)
+	_ = r.Header.Write(&b)
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// answer writes a refusal through net/http.
+func answer(w http.ResponseWriter, err error) {
+	var refusal *handler.Refusal
+	if !errors.As(err, &refusal) {
+		refusal = &handler.Refusal{Status: http.StatusInternalServerError}
+	}
+	maps.Copy(w.Header(), refusal.Header)
+	w.WriteHeader(refusal.Status)
+	_, _ = w.Write(refusal.Body)
+}

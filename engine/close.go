@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"errors"
+	"io"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+// startClosing follows on Conn.Close: our close frame is in the outbox. Reading
+// goes on, whatever it was paused for, until the peer's close frame comes; messages
+// are not delivered any more.
+func (c *Conn) startClosing() {
+	c.state = stateClosing
+	c.leave()
+	c.paused = 0
+	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
+	c.readAgain()
+}
+
+// peerClosed handles the peer's close frame, whose payload the decoder has checked.
+// Ours follows when the handler has seen all messages that came before and what it
+// answered is in the outbox.
+func (c *Conn) peerClosed(payload []byte) {
+	code, reason, err := frame.ParseClosePayload(payload)
+	c.end(handler.CloseStatus{Code: code, Reason: reason, Err: err})
+	c.ending.heard = true
+	c.leave()
+	c.paused = pauseDone
+	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
+	if c.state == stateClosing {
+		c.state = stateFinishing
+		c.flush()
+		return
+	}
+	c.state = statePeerClose
+	if c.loop.engine.options.Mode == OnLoop {
+		c.startFinishing()
+		return
+	}
+	c.inbox.put(eventPeerClose)
+	c.schedule()
+}
+
+// startFinishing answers the peer's close frame with the same code (RFC 6455
+// section 5.5.1). When that is written the connection ends.
+func (c *Conn) startFinishing() {
+	c.outbox.appendClose(c.ending.status.Code, "")
+	c.state = stateFinishing
+	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
+	c.flush()
+}
+
+// fail ends a connection for a fault of the peer or of the handler: a close frame
+// that says why, then the end of our side. What still arrives is thrown away until
+// the peer has hung up, so that the kernel does not reset the connection before the
+// peer has read the reason.
+func (c *Conn) fail(err error) {
+	if c.state >= stateLingering {
+		return
+	}
+	c.end(handler.CloseStatus{Code: frame.CloseAbnormal, Err: err})
+	c.leave()
+	c.decoder.Release()
+	code, reason := closeFor(err)
+	c.loop.engine.logPeer("connection failed", c, err)
+	c.outbox.endWithClose(code, reason, errors.Is(err, handler.ErrSlowConsumer))
+	c.linger()
+}
+
+// linger lets the outbox drain and the peer read it.
+func (c *Conn) linger() {
+	c.state = stateLingering
+	c.paused = 0
+	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
+	c.readAgain()
+	c.flush()
+}
+
+// closeFor is the close code, and the reason if the peer can do anything about it,
+// for an error.
+func closeFor(err error) (frame.CloseCode, string) {
+	var violation *frame.ProtocolError
+	switch {
+	case errors.As(err, &violation):
+		return violation.Code, violation.Rule
+	case errors.Is(err, handler.ErrSlowConsumer):
+		return frame.ClosePolicyViolation, "too slow to read"
+	case errors.Is(err, handler.ErrIdleTimeout):
+		return frame.CloseGoingAway, "idle for too long"
+	default:
+		return frame.CloseInternalError, ""
+	}
+}
+
+// lost ends a connection whose socket failed or whose peer hung up.
+func (c *Conn) lost(err error) {
+	if c.state == stateLingering || c.state == stateClosing && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	c.drop(err)
+}
+
+// drop closes the socket at once and hands the handler its last event.
+func (c *Conn) drop(err error) {
+	if c.fd < 0 {
+		return
+	}
+	l, fd := c.loop, c.fd
+	c.end(handler.CloseStatus{Code: frame.CloseAbnormal, Err: err})
+	c.ending.status.Clean = c.ending.heard && c.state == stateFinishing && err == nil
+	c.leave()
+	if c.state != stateOpening { // else OnOpen is still to return
+		c.dropHandshake()
+	}
+	c.state = stateGone
+	l.remove(c)
+	closeSocket(fd)
+	c.decoder.Release()
+	c.outbox.discard()
+	l.engine.release(c.admitted)
+	l.descriptorFreed()
+	c.signalDone()
+	if c.opened {
+		l.engine.count.closed(c.ending.status.Code)
+		c.closed()
+	}
+}
+
+// closed hands the handler its last event.
+func (c *Conn) closed() {
+	if c.loop.engine.options.Mode == OnLoop {
+		c.callClose()
+		return
+	}
+	c.inbox.put(eventClose)
+	c.schedule()
+}
+
+// end records how the connection ends, the first time.
+func (c *Conn) end(s handler.CloseStatus) {
+	if c.ending == nil {
+		c.ending = &ending{status: s}
+	}
+}
+
+// leave takes the connection out of the hub: no broadcast reaches it any more.
+func (c *Conn) leave() {
+	s := &c.loop.slots[c.slot]
+	if !s.open {
+		return
+	}
+	s.open = false
+	c.loop.engine.registry.remove(c)
+}

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+const (
+	handedOffAtMost = 1024 // connections that wait for the HTTP server to take them
+	httpIdleTimeout = 2 * time.Minute
+)
+
+// An httpSide serves the requests that are no upgrade on a standard net/http
+// server. It is the listener of that server: what it accepts are connections that
+// leave their loop.
+type httpSide struct {
+	server *http.Server
+	addr   net.Addr
+	queue  chan *httpConn
+	ended  chan struct{} // closed when Serve has returned
+
+	closing   sync.Once
+	listening chan struct{} // closed when nothing is accepted any more
+}
+
+// newHTTPSide makes the HTTP server of e and starts it. Engine.finish waits for
+// its goroutine.
+func newHTTPSide(e *Engine) *httpSide {
+	h := &httpSide{
+		addr:      e.addr,
+		queue:     make(chan *httpConn, handedOffAtMost),
+		ended:     make(chan struct{}),
+		listening: make(chan struct{}),
+	}
+	h.server = &http.Server{
+		Handler:           e.httpHandler(),
+		ReadHeaderTimeout: e.options.HeaderTimeout,
+		IdleTimeout:       httpIdleTimeout,
+		MaxHeaderBytes:    e.options.MaxHeaderBytes,
+	}
+	go func() {
+		defer close(h.ended)
+		_ = h.server.Serve(h) // ends with http.ErrServerClosed
+	}()
+	return h
+}
+
+// httpHandler serves requests on connections that have been handed off. A later
+// request on such a connection may still be an upgrade: proxies reuse connections.
+func (e *Engine) httpHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.isOurs(r) {
+			e.ServeHTTP(w, r)
+			return
+		}
+		e.options.HTTP.ServeHTTP(w, r)
+	})
+}
+
+// handOff moves the connection, with the bytes that were read, from its loop to the
+// HTTP server.
+func (c *Conn) handOff() {
+	l, e := c.loop, c.loop.engine
+	if refusal := e.admit(); refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	hc := &httpConn{engine: e, fd: c.fd, head: c.hs.bytes}
+	select {
+	case e.http.queue <- hc:
+	default:
+		e.active.Add(-1)
+		c.refuse(handler.Refuse(http.StatusServiceUnavailable, "too many requests wait"))
+		return
+	}
+	// From here on the HTTP server may be using the socket already; the loop only
+	// forgets it.
+	_ = l.poller.Delete(c.fd)
+	e.count.handedOff.Add(1)
+	c.hs = nil
+	c.state = stateGone
+	l.remove(c)
+}
+
+// Accept implements net.Listener.
+func (h *httpSide) Accept() (net.Conn, error) {
+	for {
+		select {
+		case hc := <-h.queue:
+			if err := hc.open(); err != nil {
+				hc.abandon()
+				continue
+			}
+			return hc, nil
+		case <-h.listening:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// Addr implements net.Listener.
+func (h *httpSide) Addr() net.Addr { return h.addr }
+
+// Close implements net.Listener.
+func (h *httpSide) Close() error {
+	h.closing.Do(func() { close(h.listening) })
+	return nil
+}
+
+// abandonQueue closes what nobody will accept any more. The loops have ended.
+func (h *httpSide) abandonQueue() {
+	for {
+		select {
+		case hc := <-h.queue:
+			hc.abandon()
+		default:
+			return
+		}
+	}
+}
+
+// An httpConn is a connection with the HTTP server: its socket, and first the bytes
+// that its loop had read.
+type httpConn struct {
+	net.Conn // nil before open
+	engine   *Engine
+	fd       int
+
+	mu   sync.Mutex
+	head *frame.Buffer // nil once read
+	read int           // bytes of head that have been read
+
+	closing sync.Once
+}
+
+// open makes a net.Conn of the descriptor.
+func (c *httpConn) open() error {
+	f := os.NewFile(uintptr(c.fd), "socket")
+	defer f.Close()
+	var err error
+	c.Conn, err = net.FileConn(f)
+	if err != nil {
+		c.fd = -1
+	}
+	return err
+}
+
+// abandon gives up a connection before or while it is opened.
+func (c *httpConn) abandon() {
+	if c.fd >= 0 {
+		closeSocket(c.fd)
+	}
+	c.head.Release()
+	c.engine.release(true)
+}
+
+// Read reads the bytes that came with the request first.
+func (c *httpConn) Read(p []byte) (int, error) {
+	if n := c.readHead(p); n > 0 {
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *httpConn) readHead(p []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.head == nil {
+		return 0
+	}
+	n := copy(p, c.head.B[c.read:])
+	c.read += n
+	if c.read == len(c.head.B) {
+		c.head.Release()
+		c.head = nil
+	}
+	return n
+}
+
+// appendHead appends what has not been read of the bytes that came with the request.
+func (c *httpConn) appendHead(dst []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.head != nil {
+		dst = append(dst, c.head.B[c.read:]...)
+	}
+	return dst
+}
+
+// Close closes the socket, once.
+func (c *httpConn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() {
+		err = c.Conn.Close()
+		c.engine.release(true)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.head.Release()
+		c.head = nil
+	})
+	return err
+}
+
+// CloseWrite ends our side of the stream: net/http does that before it closes a
+// connection on which bytes may still be arriving.
+func (c *httpConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SyscallConn implements syscall.Conn, so that ServeHTTP can take the socket back.
+func (c *httpConn) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}

@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/gobwas/ws"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+// A handshake is the state of an opening handshake, from the first byte to OnOpen's
+// verdict.
+type handshake struct {
+	// Owned by the loop.
+	bytes   *frame.Buffer // what has arrived: the header, and behind it frames
+	scanned int           // the end of the header is not in bytes before here
+	size    int           // of the header; 0: not whole yet
+
+	// The runner's while OnOpen runs, the loop's otherwise.
+	request   *handler.Request
+	extension string // the answer to the offers of extensions
+	err       error  // what OnOpen returned
+}
+
+var headerEnd = []byte("\r\n\r\n")
+
+// readHeader gathers the opening handshake and acts on it once it is whole.
+func (c *Conn) readHeader(in []byte) {
+	hs := c.hs
+	if hs.bytes == nil {
+		hs.bytes = frame.NewBuffer(len(in))
+		if in[0] < 'A' || in[0] > 'Z' {
+			// No HTTP method begins so; a TLS ClientHello does.
+			c.refuse(handler.Refuse(http.StatusBadRequest, "not an HTTP request"))
+			return
+		}
+	}
+	hs.bytes.Append(in)
+	have := hs.bytes.B
+	i := bytes.Index(have[hs.scanned:], headerEnd)
+	size := hs.scanned + i + len(headerEnd)
+	switch most := c.loop.engine.options.MaxHeaderBytes; {
+	case i >= 0 && size <= most:
+		hs.size = size
+		c.handshakeArrived()
+	case i >= 0 || len(have) > most:
+		c.refuse(handler.Refuse(http.StatusRequestHeaderFieldsTooLarge, "request header too large"))
+	default:
+		hs.scanned = max(0, len(have)-len(headerEnd)+1)
+	}
+}
+
+// handshakeArrived routes a request whose header is whole.
+func (c *Conn) handshakeArrived() {
+	e, hs := c.loop.engine, c.hs
+	r, err := handler.ParseRequest(hs.bytes.B[:hs.size])
+	if err != nil {
+		c.refuseError(err)
+		return
+	}
+	r.RemoteAddr = c.remote.addrPort()
+	if !r.IsUpgrade() && e.options.HTTP != nil && !e.isRoute(r.Path) {
+		c.handOff()
+		return
+	}
+	route, refusal := e.options.Mux.Decide(r, e.policy())
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	if refusal := e.admit(); refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	c.admitted = true
+	c.id = e.ids.Add(1)
+	c.path = e.pathOf(route)
+	c.subprotocol = r.Subprotocol
+	c.outbox.deflate, hs.extension = frame.NegotiateDeflate(e.options.Deflate, r.Header.Values("Sec-WebSocket-Extensions"))
+	hs.request = r
+	c.state = stateOpening
+	c.paused |= pauseOpening
+	c.wake(c.loop.at(farAhead))
+	if e.options.Mode == OnLoop {
+		c.callOpen()
+		c.decideOpen()
+		return
+	}
+	c.inbox.put(eventOpen)
+	c.schedule()
+}
+
+// decideOpen acts on OnOpen's verdict: it sends the response, and behind it what
+// OnOpen has sent.
+func (c *Conn) decideOpen() {
+	hs := c.hs
+	if c.fd < 0 {
+		c.openedTooLate()
+		return
+	}
+	if hs.err != nil {
+		c.refuseError(hs.err)
+		return
+	}
+	response, err := c.acceptResponse()
+	if err != nil {
+		c.refuseError(err)
+		return
+	}
+	c.outbox.putFirst(response)
+	c.open()
+	if rest := hs.bytes.B[hs.size:]; len(rest) > 0 && c.fd >= 0 {
+		c.consume(rest)
+	}
+	hs.bytes.Release()
+	if c.fd >= 0 {
+		c.resume(pauseOpening)
+	}
+}
+
+// open begins the life of a connection whose handshake is over.
+func (c *Conn) open() {
+	l, e := c.loop, c.loop.engine
+	c.hs = nil
+	c.opened = true
+	c.state = stateOpen
+	c.decoder = frame.NewDecoder(&e.decoderOptions, c.outbox.deflate.Enabled())
+	c.told, c.heard = l.now, l.now
+	c.wake(l.at(e.pingDelay()))
+	l.slots[c.slot].open = true
+	e.registry.add(c)
+	e.count.opened.Add(1)
+	switch {
+	case c.hushed.Load(): // OnOpen has closed it
+		c.startClosing()
+	case e.draining.Load():
+		_ = c.Close(frame.CloseGoingAway, drainReason)
+	}
+	c.flush()
+}
+
+// openedTooLate is decideOpen for a connection that has been dropped since.
+func (c *Conn) openedTooLate() {
+	accepted := c.hs.err == nil
+	c.hs.bytes.Release()
+	c.hs = nil
+	if accepted {
+		c.closed()
+	}
+}
+
+// acceptResponse makes the 101 response (RFC 6455 section 4.2.2).
+func (c *Conn) acceptResponse() (*frame.Buffer, error) {
+	hs := c.hs
+	var extra bytes.Buffer
+	if hs.extension != "" {
+		extra.WriteString("Sec-WebSocket-Extensions: " + hs.extension + "\r\n")
+	}
+	if h := hs.request.ResponseHeader(); len(h) > 0 {
+		_ = h.Write(&extra)
+	}
+	rw := memory{in: bytes.NewReader(hs.bytes.B[:hs.size]), out: frame.NewBuffer(256)}
+	u := ws.Upgrader{
+		ReadBufferSize: readerSize(hs.size),
+		ProtocolCustom: func([]byte) (string, bool) { return c.subprotocol, true },
+	}
+	if extra.Len() > 0 {
+		u.Header = ws.HandshakeHeaderBytes(extra.Bytes())
+	}
+	if _, err := u.Upgrade(rw); err != nil {
+		rw.out.Release()
+		return nil, handler.Refuse(http.StatusBadRequest, "malformed handshake")
+	}
+	return rw.out, nil
+}
+
+// readerSize is the size of a buffer in which a header line of a header of n bytes
+// has room: the Upgrader gives up on longer lines.
+func readerSize(n int) int {
+	size := ws.DefaultServerReadBufferSize
+	for size < n {
+		size *= 2
+	}
+	return size
+}
+
+// memory is a connection in memory, for the Upgrader.
+type memory struct {
+	in  *bytes.Reader
+	out *frame.Buffer
+}
+
+func (m memory) Read(p []byte) (int, error) { return m.in.Read(p) }
+
+func (m memory) Write(p []byte) (int, error) {
+	m.out.Append(p)
+	return len(p), nil
+}
+
+var _ io.ReadWriter = memory{}
+
+// refuseError answers an opening handshake that failed with err.
+func (c *Conn) refuseError(err error) {
+	var refusal *handler.Refusal
+	if !errors.As(err, &refusal) {
+		if !errors.Is(err, handler.ErrPanic) {
+			c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "OnOpen failed",
+				slog.Uint64("conn", c.id), slog.Any("err", err))
+		}
+		refusal = &handler.Refusal{Status: http.StatusInternalServerError}
+	}
+	c.refuse(refusal)
+}
+
+// refuse answers with an HTTP response, after which the connection ends.
+func (c *Conn) refuse(r *handler.Refusal) {
+	status := r.Status
+	if status < 300 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	c.loop.engine.count.refused(status)
+	c.loop.engine.logRefusal(c, status, r)
+	response := &http.Response{
+		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		Header: r.Header, ContentLength: int64(len(r.Body)), Body: io.NopCloser(bytes.NewReader(r.Body)),
+	}
+	b := frame.NewBuffer(512)
+	_ = response.Write(memory{out: b})
+	c.dropHandshake()
+	c.outbox.replace(b)
+	c.linger()
+}
+
+// dropHandshake gives back what an opening handshake holds.
+func (c *Conn) dropHandshake() {
+	if c.hs != nil {
+		c.hs.bytes.Release()
+		c.hs = nil
+	}
+}

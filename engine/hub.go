@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+// A path is a route as the engine counts it. It lives as long as the engine.
+type path struct {
+	route *handler.Route
+	conns atomic.Int64 // open now
+}
+
+// pathOf returns the engine's entry for a route.
+func (e *Engine) pathOf(r *handler.Route) *path {
+	if p, ok := e.paths.Load(r.Path); ok {
+		return p.(*path)
+	}
+	p, _ := e.paths.LoadOrStore(r.Path, &path{route: r})
+	return p.(*path)
+}
+
+const registryShards = 16
+
+// A registry finds open connections by id. Each shard has its own lock, which is
+// never held across a callback.
+type registry struct {
+	count  atomic.Int64
+	shards [registryShards]registryShard
+}
+
+type registryShard struct {
+	mu    sync.Mutex
+	conns map[uint64]*Conn
+}
+
+func (r *registry) shard(id uint64) *registryShard { return &r.shards[id%registryShards] }
+
+func (r *registry) add(c *Conn) {
+	r.count.Add(1)
+	c.path.conns.Add(1)
+	s := r.shard(c.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = make(map[uint64]*Conn)
+	}
+	s.conns[c.id] = c
+}
+
+func (r *registry) remove(c *Conn) {
+	r.count.Add(-1)
+	c.path.conns.Add(-1)
+	s := r.shard(c.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+	if len(s.conns) == 0 {
+		s.conns = nil // a map does not shrink by itself
+	}
+}
+
+func (r *registry) find(id uint64) *Conn {
+	s := r.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns[id]
+}
+
+func (s *registryShard) appendAll(all []*Conn, path string) []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		if path == "" || c.Path() == path {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// A hub is the engine as its handlers reach it.
+type hub struct{ engine *Engine }
+
+var _ handler.Hub = hub{}
+
+// Hub reaches all connections of the engine.
+func (e *Engine) Hub() handler.Hub { return hub{e} }
+
+// Broadcast posts one publication to every loop, which writes it to its own
+// connections. See handler.Hub.
+func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int {
+	if op != frame.Text && op != frame.Binary {
+		return 0
+	}
+	n := h.Count(to.Path)
+	p := publication{message: frame.Prepare(op, payload, &h.engine.options.Deflate)}
+	if to.Except != nil {
+		p.except = to.Except.ID()
+		if h.addresses(p.except, to.Path) {
+			n--
+		}
+	}
+	if to.Path != "" {
+		entry, ok := h.engine.paths.Load(to.Path)
+		if !ok {
+			return 0
+		}
+		p.path = entry.(*path)
+	}
+	if n > 0 {
+		for _, l := range h.engine.loops {
+			l.publish(p)
+		}
+	}
+	return max(0, n)
+}
+
+// addresses reports whether the connection with this id is open on path.
+func (h hub) addresses(id uint64, path string) bool {
+	c := h.engine.registry.find(id)
+	return c != nil && (path == "" || c.Path() == path)
+}
+
+// SendTo sends to one connection. See handler.Hub.
+func (h hub) SendTo(id uint64, op frame.Opcode, payload []byte) error {
+	c := h.engine.registry.find(id)
+	if c == nil {
+		return handler.ErrNotFound
+	}
+	return c.Send(op, payload)
+}
+
+// Conn finds a connection. See handler.Hub.
+func (h hub) Conn(id uint64) (handler.Conn, bool) {
+	c := h.engine.registry.find(id)
+	if c == nil {
+		return nil, false
+	}
+	return c, true
+}
+
+// Count counts connections. See handler.Hub.
+func (h hub) Count(p string) int {
+	if p == "" {
+		return int(h.engine.registry.count.Load())
+	}
+	if entry, ok := h.engine.paths.Load(p); ok {
+		return int(entry.(*path).conns.Load())
+	}
+	return 0
+}
+
+// Each visits connections, those of one shard at a time. See handler.Hub.
+func (h hub) Each(path string, f func(handler.Conn) bool) {
+	var some []*Conn
+	for i := range h.engine.registry.shards {
+		some = h.engine.registry.shards[i].appendAll(some[:0], path)
+		for _, c := range some {
+			if !f(c) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirws/weir/frame"
+)
+
+// An inbox is the events of one connection that wait for its handler. The loop
+// appends; one runner at a time takes. In mode OnLoop it is not used.
+type inbox struct {
+	load    atomic.Int64 // messages<<loadShift + bytes, waiting or being handled
+	waiting atomic.Bool  // the loop waits until there is room
+	front   *batch       // being worked off; belongs to the runner
+
+	mu     sync.Mutex
+	back   *batch // nil while empty
+	queued bool   // the connection is in the run queue or with a runner
+}
+
+const loadShift = 40
+
+// A batch is events in the order of arrival, pooled.
+type batch struct {
+	events []event
+	next   int           // events before it have been handled
+	small  *frame.Buffer // payloads that were copied out of the read buffer, end to end
+}
+
+// An event is one call of the handler.
+type event struct {
+	kind   eventKind
+	op     frame.Opcode
+	start  int           // of the payload in batch.small, if buffer is nil
+	length int           // of the payload there
+	large  []byte        // the payload, if it lies in buffer
+	buffer *frame.Buffer // owned
+}
+
+type eventKind uint8
+
+const (
+	eventOpen eventKind = iota
+	eventMessage
+	eventPeerClose // every message has been handled: answer the peer's close frame
+	eventClose
+)
+
+const keptEvents = 64 // a longer batch is not kept for reuse
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func (b *batch) recycle() {
+	b.small.Release()
+	if cap(b.events) > keptEvents {
+		return
+	}
+	*b = batch{events: b.events[:0]}
+	batches.Put(b)
+}
+
+func (b *batch) payload(ev *event) []byte {
+	switch {
+	case ev.buffer != nil:
+		return ev.large
+	case ev.length == 0:
+		return nil
+	}
+	end := ev.start + ev.length
+	return b.small.B[ev.start:end:end]
+}
+
+// put appends an event without payload.
+func (in *inbox) put(kind eventKind) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.open().events = append(in.back.events, event{kind: kind})
+}
+
+// putMessage appends a message: its payload is copied out of the read buffer,
+// unless it comes in a buffer of its own, which the inbox takes over.
+func (in *inbox) putMessage(m frame.Message) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	b := in.open()
+	ev := event{kind: eventMessage, op: m.Op, buffer: m.Buffer}
+	switch {
+	case m.Buffer != nil:
+		ev.large = m.Payload
+	case len(m.Payload) > 0:
+		if b.small == nil {
+			b.small = frame.NewBuffer(len(m.Payload))
+		}
+		ev.start, ev.length = len(b.small.B), len(m.Payload)
+		b.small.Append(m.Payload)
+	}
+	b.events = append(b.events, ev)
+	in.load.Add(1<<loadShift + int64(len(m.Payload)))
+}
+
+func (in *inbox) open() *batch {
+	if in.back == nil {
+		in.back = batches.Get().(*batch)
+	}
+	return in.back
+}
+
+// claim reports whether the connection has to be put in the run queue: it has
+// events and is not there.
+func (in *inbox) claim() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.queued || in.back == nil {
+		return false
+	}
+	in.queued = true
+	return true
+}
+
+// take returns the batch to work on. Without one it gives up the claim and
+// returns nil.
+func (in *inbox) take() *batch {
+	if in.front != nil {
+		return in.front
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.back == nil {
+		in.queued = false
+		return nil
+	}
+	in.front, in.back = in.back, nil
+	return in.front
+}
+
+// handled accounts for a message of n bytes that its handler is done with.
+func (in *inbox) handled(n int) { in.load.Add(-(1<<loadShift + int64(n))) }
+
+// isFull reports whether more waits than the bounds allow.
+func (in *inbox) isFull(o *Options) bool { return over(in.load.Load(), o.InboxBytes, o.InboxMessages) }
+
+// hasRoom reports whether half of the bounds is free again.
+func (in *inbox) hasRoom(o *Options) bool {
+	return !over(in.load.Load(), o.InboxBytes/2, o.InboxMessages/2)
+}
+
+func over(load int64, bytes, messages int) bool {
+	return load&(1<<loadShift-1) > int64(bytes) || load>>loadShift > int64(messages)
+}

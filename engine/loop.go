@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	readBufferBytes  = 128 << 10 // one read takes at most this
+	readsPerEvent    = 4         // then other connections get their turn
+	attendedPerRing  = 256       // connections attended to before I/O is polled again
+	visitedPerRing   = 1024      // connections a broadcast visits before I/O is polled again
+	acceptsPerEvent  = 128
+	initialTableSize = 64
+)
+
+// A loop is one event loop: a goroutine in a gnet poller, a listening socket, and
+// the connections accepted there. All fields without a lock belong to that
+// goroutine.
+type loop struct {
+	engine *Engine
+	poller *netpoll.Poller
+	clock  *clock
+	tick   time.Duration // between two sweeps
+
+	listener  listener // fd -1: none
+	accepting bool     // the listener is in the poller
+	starved   bool     // accepting stopped for want of descriptors, and that was said
+
+	conns []*Conn // by descriptor; nil where the descriptor is not ours
+	slots []slot  // every connection once, dense but for holes during a broadcast
+	holes int
+	now   uint32 // milliseconds since the engine's epoch, as of the last tick
+	ticks bool   // the clock is running
+	due   time.Duration
+
+	readBuf  []byte
+	writeBuf []byte   // small frames are gathered here into one write
+	bufs     [][]byte // scratch of flush
+	iov      iovec
+	attended []*Conn // connections taken from the mailbox; the first seen are done with
+	seen     int
+	cast     broadcastWalk
+	drain    drainState
+
+	mail    mailbox
+	stopped bool
+
+	count loopCounters
+}
+
+// A slot is what a loop needs of a connection for its sweeps and broadcasts, side
+// by side in memory.
+type slot struct {
+	conn     *Conn  // nil: a hole
+	deadline uint32 // when conn wants to be looked at, as loop.now
+	open     bool   // the opening handshake is over and the close handshake has not begun
+}
+
+// newLoop makes a loop that does not run yet. l is closed with it.
+func newLoop(e *Engine, l listener) (*loop, error) {
+	lp := &loop{
+		engine:   e,
+		tick:     e.sweepInterval(),
+		listener: l,
+		conns:    make([]*Conn, initialTableSize),
+		readBuf:  make([]byte, readBufferBytes),
+		mail:     mailbox{bell: bell{fd: -1}},
+	}
+	var err error
+	if lp.poller, err = netpoll.OpenPoller(); err != nil {
+		return nil, fmt.Errorf("engine: opening a poller: %w", err)
+	}
+	if lp.mail.bell, err = newBell(); err == nil {
+		if lp.clock, err = newClock(); err == nil {
+			err = lp.watchOwn()
+		}
+	}
+	if err != nil {
+		lp.release()
+		return nil, fmt.Errorf("engine: starting a loop: %w", err)
+	}
+	return lp, nil
+}
+
+// watchOwn puts the loop's own descriptors into the poller.
+func (l *loop) watchOwn() error {
+	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.mail.bell.fd}, true); err != nil {
+		return err
+	}
+	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.clock.descriptor()}, true); err != nil {
+		return err
+	}
+	if l.listener.fd < 0 {
+		return nil
+	}
+	return l.resumeAccept()
+}
+
+// release gives back what newLoop took. The loop must not be running.
+func (l *loop) release() {
+	_ = l.poller.Close()
+	if l.mail.bell.fd >= 0 {
+		l.mail.bell.close()
+	}
+	if l.clock != nil {
+		l.clock.close()
+	}
+	l.closeListener()
+}
+
+// run is the loop's goroutine. It returns nil after stop, and an error when the
+// poller fails.
+func (l *loop) run() error {
+	l.now = l.engine.clockMillis()
+	err := l.poller.Polling(l.onEvent)
+	l.closeMail()
+	for _, c := range l.conns {
+		if c != nil {
+			c.drop(errLoopEnded)
+		}
+	}
+	// Some may have heard from OnOpen too late.
+	for _, c := range slices.Concat(l.attended[l.seen:], l.mail.conns) {
+		c.attend()
+	}
+	l.release()
+	if errors.Is(err, gneterrors.ErrEngineShutdown) {
+		return nil
+	}
+	return fmt.Errorf("engine: event loop ended: %w", err)
+}
+
+var errLoopEnded = errors.New("engine: closed")
+
+// stop ends run, from any goroutine.
+func (l *loop) stop() { l.do(func() { l.stopped = true }) }
+
+// onEvent is called by the poller for one descriptor. One that was closed and
+// reused earlier in the same batch may be reported once too often: reading it
+// then finds nothing, and nothing happens.
+func (l *loop) onEvent(fd int, ev netpoll.IOEvent, flags netpoll.IOFlags) error {
+	if fd < len(l.conns) {
+		if c := l.conns[fd]; c != nil {
+			if netpoll.IsWriteEvent(ev) && c.blocked {
+				c.blocked = false
+				c.heard = l.now // the peer has acknowledged bytes
+				c.flush()
+			}
+			if readyToRead(ev, flags) {
+				l.read(c, ev, flags)
+			}
+			return nil
+		}
+	}
+	switch fd {
+	case l.mail.bell.fd:
+		return l.onRing()
+	case l.clock.descriptor():
+		l.onTick()
+	case l.listener.fd:
+		l.accept()
+	}
+	return nil
+}
+
+// onRing does what other goroutines have asked for, a bounded part of it before
+// I/O gets its turn again.
+func (l *loop) onRing() error {
+	l.mail.bell.hush()
+	l.takeMail()
+	if l.stopped {
+		return gneterrors.ErrEngineShutdown
+	}
+	l.attend()
+	l.continueBroadcast()
+	l.ringAgain()
+	return nil
+}
+
+// add enters a connection into the loop's tables.
+func (l *loop) add(c *Conn) {
+	for c.fd >= len(l.conns) {
+		l.conns = append(l.conns, make([]*Conn, len(l.conns))...)
+	}
+	l.conns[c.fd] = c
+	c.slot = uint32(len(l.slots))
+	l.slots = append(l.slots, slot{conn: c})
+	l.startClock()
+}
+
+// remove takes a connection out of the loop's tables and forgets its descriptor,
+// which the caller closes or passes on.
+func (l *loop) remove(c *Conn) {
+	l.conns[c.fd] = nil
+	c.fd = -1
+	if l.cast.active() {
+		// The walk goes by index: nobody may change places now.
+		l.slots[c.slot] = slot{}
+		l.holes++
+		return
+	}
+	l.fillHole(int(c.slot))
+}
+
+// fillHole moves the last slot to place i.
+func (l *loop) fillHole(i int) {
+	last := len(l.slots) - 1
+	l.slots[i] = l.slots[last]
+	if moved := l.slots[i].conn; moved != nil {
+		moved.slot = uint32(i)
+	}
+	l.slots[last] = slot{}
+	l.slots = l.slots[:last]
+}
+
+// compact closes the holes that connections left during a broadcast.
+func (l *loop) compact() {
+	for i := len(l.slots) - 1; i >= 0 && l.holes > 0; i-- {
+		if l.slots[i].conn == nil {
+			l.fillHole(i)
+			l.holes--
+		}
+	}
+}
+
+// closeListener ends listening for good.
+func (l *loop) closeListener() {
+	if l.listener.fd < 0 {
+		return
+	}
+	l.pauseAccept()
+	l.listener.close()
+	l.listener.fd = -1
+}
+
+// closeSocket closes a descriptor. Closing takes it out of the poller as well.
+func closeSocket(fd int) { _ = unix.Close(fd) }

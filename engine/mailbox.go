@@ -1,0 +1,120 @@
+package engine
+
+import "sync"
+
+// A mailbox holds what other goroutines want of a loop. A connection is in it at
+// most once (Conn.pending says what for), so its length is bounded by the number
+// of connections.
+type mailbox struct {
+	bell bell
+
+	mu    sync.Mutex
+	rung  bool // the bell has been rung and not been answered
+	conns []*Conn
+	tasks []func()
+	casts []publication
+	ended bool
+}
+
+// What a connection in the mailbox wants of its loop.
+const (
+	wantFlush  uint32 = 1 << iota // the outbox has something, or an error
+	wantRead                      // the inbox has room again, or there was more to read than one turn allows
+	wantOpen                      // OnOpen has returned
+	wantClose                     // our close frame is in the outbox
+	wantFinish                    // the close frames of both sides are exchanged, or will be with the outbox
+)
+
+// ask asks the connection's loop for something, from any goroutine. It reports
+// false if the loop has ended.
+func (c *Conn) ask(what uint32) bool {
+	if c.pending.Or(what) != 0 {
+		return true
+	}
+	return c.loop.mail.post(func(m *mailbox) { m.conns = append(m.conns, c) })
+}
+
+// do runs a task on the loop. It reports false, and the task never runs, if the loop
+// has ended.
+func (l *loop) do(task func()) bool {
+	return l.mail.post(func(m *mailbox) { m.tasks = append(m.tasks, task) })
+}
+
+// publish gives a publication to the loop, from any goroutine.
+func (l *loop) publish(p publication) {
+	l.mail.post(func(m *mailbox) { m.casts = append(m.casts, p) })
+}
+
+// post puts something in the mailbox and wakes the loop, unless it was woken already
+// and has not looked. After the loop has ended it reports false and does nothing:
+// the bell's descriptor may belong to somebody else by then.
+func (m *mailbox) post(put func(*mailbox)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return false
+	}
+	put(m)
+	m.wake()
+	return true
+}
+
+func (m *mailbox) wake() {
+	if !m.rung {
+		m.rung = true
+		m.bell.ring()
+	}
+}
+
+// takeMail empties the mailbox: tasks are run, publications wait in l.cast, and
+// connections in l.attended, once those of the last time have been attended to.
+func (l *loop) takeMail() {
+	m := &l.mail
+	m.mu.Lock()
+	m.rung = false
+	if len(l.attended) == 0 {
+		l.attended, m.conns = m.conns, l.attended
+	}
+	tasks := m.tasks
+	m.tasks = nil
+	l.cast.waiting = append(l.cast.waiting, m.casts...)
+	clear(m.casts)
+	m.casts = m.casts[:0]
+	m.mu.Unlock()
+	for _, task := range tasks {
+		task()
+	}
+}
+
+// attend does what the connections in l.attended want, a bounded number of them.
+func (l *loop) attend() {
+	end := min(l.seen+attendedPerRing, len(l.attended))
+	for ; l.seen < end; l.seen++ {
+		c := l.attended[l.seen]
+		l.attended[l.seen] = nil
+		c.attend()
+	}
+	if l.seen == len(l.attended) {
+		l.attended, l.seen = l.attended[:0], 0
+	}
+}
+
+// ringAgain wakes the loop for what is left to do after I/O had its turn.
+func (l *loop) ringAgain() {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.seen < len(l.attended) || len(l.mail.conns) > 0 || l.cast.active() {
+		l.mail.wake()
+	}
+}
+
+// closeMail runs the tasks that are left and lets no more come.
+func (l *loop) closeMail() {
+	l.mail.mu.Lock()
+	l.mail.ended = true
+	tasks := l.mail.tasks
+	l.mail.mu.Unlock()
+	for _, task := range tasks {
+		task()
+	}
+}

@@ -1,0 +1,339 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+const (
+	joinBytes     = 16 << 10 // frames are joined in one buffer up to this
+	firstBytes    = 256      // capacity of a new buffer for joining
+	gatheredItems = 64       // at most so many items go into one write
+	keptItems     = 64       // a larger queue is not kept for reuse
+)
+
+// An outbox is what waits to be written to one connection. Anyone appends, the
+// loop takes. Its lock is never held across a write or a callback.
+type outbox struct {
+	deflate frame.Deflate // immutable once the handshake has been checked
+
+	mu      sync.Mutex
+	queue   *outQueue // nil while nothing waits
+	closed  bool      // a close frame is in the queue, or nothing can be sent any more
+	stalled bool      // the loop waits for the socket and need not be told of more
+	err     error     // why the loop is to fail the connection
+}
+
+// An outQueue is the contents of an outbox, pooled.
+type outQueue struct {
+	items    []outItem
+	next     int    // items before it have been written
+	off      int    // bytes of items[next] that have been written
+	sealed   int    // items before it are being written and must not grow
+	bytes    int    // waiting
+	messages uint64 // appended and not yet counted
+}
+
+// An outItem is encoded frames: a buffer of this outbox's own, or a message that
+// any number of outboxes share. One of both is nil.
+type outItem struct {
+	own    *frame.Buffer
+	shared *frame.Prepared
+}
+
+func (i outItem) bytes(d frame.Deflate) []byte {
+	if i.own != nil {
+		return i.own.B
+	}
+	return i.shared.Bytes(d)
+}
+
+var outQueues = sync.Pool{New: func() any { return new(outQueue) }}
+
+// An appended is what became of an append.
+type appended struct {
+	err  error
+	tell bool // the loop does not know that there is something to do
+}
+
+// appendFrame encodes one frame at the end of the queue.
+func (o *outbox) appendFrame(e *Engine, op frame.Opcode, payload []byte) appended {
+	size := frame.FrameSize(len(payload), false)
+	if size > joinBytes {
+		b := frame.NewBuffer(size)
+		b.B = frame.AppendMessage(b.B, op, payload)
+		return o.appendBuffer(e, b)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.admit(e, size); err != nil {
+		return appended{err: err, tell: o.err != nil}
+	}
+	b := o.queue.room(size)
+	b.B = frame.AppendMessage(b.B, op, payload)
+	return o.added(e, size)
+}
+
+// appendBuffer puts frames encoded in b at the end of the queue, which takes b
+// over.
+func (o *outbox) appendBuffer(e *Engine, b *frame.Buffer) appended {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.admit(e, len(b.B)); err != nil {
+		b.Release()
+		return appended{err: err, tell: o.err != nil}
+	}
+	o.queue.items = append(o.queue.items, outItem{own: b})
+	return o.added(e, len(b.B))
+}
+
+// appendShared puts a reference to m at the end of the queue.
+func (o *outbox) appendShared(e *Engine, m *frame.Prepared) appended {
+	size := len(m.Bytes(o.deflate))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.admit(e, size); err != nil {
+		return appended{err: err, tell: o.err != nil}
+	}
+	o.queue.items = append(o.queue.items, outItem{shared: m})
+	return o.added(e, size)
+}
+
+// appendClose puts a close frame at the end of the queue and closes the outbox.
+// It reports false, and does nothing, if that is closed already.
+func (o *outbox) appendClose(code frame.CloseCode, reason string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.closed = true
+	o.putClose(code, reason)
+	return true
+}
+
+// endWithClose puts the last close frame into the queue of a connection that the
+// engine ends: behind what waits, or in its place, but for an item that has been
+// written in part. A close frame that is in the queue already stays the only one.
+func (o *outbox) endWithClose(code frame.CloseCode, reason string, replace bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed && o.err == nil {
+		return
+	}
+	o.closed, o.err = true, nil
+	if q := o.queue; q != nil && replace {
+		keep := q.next
+		if q.off > 0 {
+			keep++
+		}
+		o.truncate(keep)
+	}
+	o.putClose(code, reason)
+}
+
+// putFirst puts bytes before everything else: the response of the opening
+// handshake, before which nothing is written.
+func (o *outbox) putFirst(b *frame.Buffer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open()
+	o.queue.items = append(o.queue.items, outItem{})
+	copy(o.queue.items[1:], o.queue.items)
+	o.queue.items[0] = outItem{own: b}
+	o.queue.bytes += len(b.B)
+}
+
+// replace drops everything and closes the outbox behind b.
+func (o *outbox) replace(b *frame.Buffer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.err = true, nil
+	o.open()
+	o.truncate(o.queue.next)
+	o.queue.items = append(o.queue.items, outItem{own: b})
+	o.queue.bytes += len(b.B)
+}
+
+func (o *outbox) putClose(code frame.CloseCode, reason string) {
+	var payload [maxControlPayload]byte
+	p := frame.AppendClosePayload(payload[:0], code, reason)
+	o.open()
+	size := frame.FrameSize(len(p), false)
+	b := o.queue.room(size)
+	b.B = frame.AppendMessage(b.B, frame.Close, p)
+	o.queue.bytes += size
+}
+
+// admit returns nil if size bytes more may be queued, and opens the queue.
+func (o *outbox) admit(e *Engine, size int) error {
+	if o.closed {
+		return handler.ErrClosed
+	}
+	if o.queue != nil && o.queue.bytes+size > e.options.OutboxHardBytes {
+		o.closed, o.err = true, handler.ErrSlowConsumer
+		return handler.ErrSlowConsumer
+	}
+	o.open()
+	return nil
+}
+
+func (o *outbox) open() {
+	if o.queue == nil {
+		o.queue = outQueues.Get().(*outQueue)
+	}
+}
+
+// added accounts for size bytes of one message at the end of the queue.
+func (o *outbox) added(e *Engine, size int) appended {
+	q := o.queue
+	before := q.bytes
+	q.bytes += size
+	q.messages++
+	soft := e.options.OutboxSoftBytes
+	return appended{tell: !o.stalled || (before <= soft && q.bytes > soft)}
+}
+
+// room returns a buffer at the end of the queue into which size bytes may be
+// appended in place.
+func (q *outQueue) room(size int) *frame.Buffer {
+	if last := len(q.items) - 1; last >= max(q.sealed, q.next) {
+		if b := q.items[last].own; b != nil && len(b.B)+size <= joinBytes {
+			b.Grow(size)
+			return b
+		}
+	}
+	b := frame.NewBuffer(max(size, firstBytes))
+	q.items = append(q.items, outItem{own: b})
+	return b
+}
+
+// take gathers what is next to be written into bufs. Until wrote is called these
+// bytes stay where they are. An error is why the loop is to fail the connection.
+func (o *outbox) take(bufs [][]byte) ([][]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	q := o.queue
+	o.stalled = false
+	if q == nil || o.err != nil {
+		return bufs, o.err
+	}
+	end := min(len(q.items), q.next+gatheredItems)
+	for i := q.next; i < end; i++ {
+		b := q.items[i].bytes(o.deflate)
+		if i == q.next {
+			b = b[q.off:]
+		}
+		bufs = append(bufs, b)
+	}
+	q.sealed = end
+	return bufs, nil
+}
+
+// wrote accounts for n bytes that the socket took. It returns how many bytes wait
+// still, and how many messages were appended since it was asked last.
+func (o *outbox) wrote(n int, stalled bool) (waiting int, messages uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stalled = stalled
+	q := o.queue
+	messages, q.messages = q.messages, 0
+	q.bytes -= n
+	n += q.off
+	for q.next < len(q.items) {
+		size := len(q.items[q.next].bytes(o.deflate))
+		if n < size {
+			break
+		}
+		n -= size
+		q.drop(q.next)
+		q.next++
+	}
+	q.off = n
+	if q.next < len(q.items) {
+		q.sealed = q.next
+		if q.off > 0 {
+			q.sealed++
+		}
+		q.slide()
+		return q.bytes, messages
+	}
+	o.recycle()
+	return 0, messages
+}
+
+// slide moves the items to the front when most of the slice is behind them.
+func (q *outQueue) slide() {
+	if q.next < keptItems || q.next < len(q.items)/2 {
+		return
+	}
+	n := copy(q.items, q.items[q.next:])
+	clear(q.items[n:])
+	q.items = q.items[:n]
+	q.sealed -= q.next
+	q.next = 0
+}
+
+// truncate drops the items from n on.
+func (o *outbox) truncate(n int) {
+	q := o.queue
+	for i := n; i < len(q.items); i++ {
+		q.bytes -= len(q.items[i].bytes(o.deflate))
+		q.drop(i)
+	}
+	q.items = q.items[:n]
+	q.sealed = min(q.sealed, n)
+	q.messages = 0
+}
+
+func (q *outQueue) drop(i int) {
+	q.items[i].own.Release()
+	q.items[i] = outItem{}
+}
+
+// recycle gives the empty queue back.
+func (o *outbox) recycle() {
+	q := o.queue
+	o.queue = nil
+	if cap(q.items) > keptItems {
+		return
+	}
+	*q = outQueue{items: q.items[:0]}
+	outQueues.Put(q)
+}
+
+// discard drops everything for good: the socket is gone.
+func (o *outbox) discard() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.queue != nil {
+		o.truncate(o.queue.next)
+		o.recycle()
+	}
+}
+
+// status is the number of bytes that wait, and why the loop is to fail the
+// connection.
+func (o *outbox) status() (waiting int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue != nil {
+		waiting = o.queue.bytes
+	}
+	return waiting, o.err
+}
+
+// failWith closes the outbox so that the loop fails the connection with err. It
+// reports false if the connection is ending already.
+func (o *outbox) failWith(err error) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.closed, o.err = true, err
+	return true
+}

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"errors"
+	"io"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/frame"
+)
+
+// read takes what the socket holds. The poller reports bytes once, when they
+// arrive, so a connection that is paused reads again when it resumes.
+func (l *loop) read(c *Conn, ev netpoll.IOEvent, flags netpoll.IOFlags) {
+	if hungUp(ev, flags) {
+		c.readEnd = true
+	}
+	c.heard = l.now
+	c.readAll()
+}
+
+// readAll reads until the socket is empty, the connection pauses, or others must
+// have their turn. A read that did not fill the buffer has emptied the socket;
+// only an end that was announced is still to be read behind it.
+func (c *Conn) readAll() {
+	l := c.loop
+	for range readsPerEvent {
+		if c.fd < 0 {
+			return
+		}
+		if c.paused != 0 {
+			c.unread = true
+			return
+		}
+		n, err := readSocket(c.fd, l.readBuf)
+		if err != nil {
+			if !errors.Is(err, unix.EAGAIN) {
+				c.lost(err)
+			}
+			return
+		}
+		if n == 0 {
+			c.lost(io.EOF)
+			return
+		}
+		l.count.bytesIn.Add(uint64(n))
+		c.consume(l.readBuf[:n])
+		if n < len(l.readBuf) && !c.readEnd {
+			return
+		}
+	}
+	c.readAgain()
+}
+
+// readAgain asks for another turn of reading.
+func (c *Conn) readAgain() {
+	c.unread = true
+	c.ask(wantRead)
+}
+
+// consume takes bytes that have arrived. It does not retain them.
+func (c *Conn) consume(in []byte) {
+	switch c.state {
+	case stateHeader:
+		c.readHeader(in)
+	case stateOpen, stateClosing:
+		c.decode(in)
+	}
+}
+
+// decode takes frames apart: messages are delivered, control frames are answered.
+// What these leave in the outbox is written at the end, in one write.
+func (c *Conn) decode(in []byte) {
+	e := c.loop.engine
+	onLoop := e.options.Mode == OnLoop
+	if onLoop {
+		// Handlers run right here: their sends need not wake the loop.
+		c.pending.Or(wantFlush)
+	}
+	var messages uint64
+	replied := false
+	for len(in) > 0 && (c.state == stateOpen || c.state == stateClosing) {
+		m, n, err := c.decoder.Decode(in)
+		if err != nil {
+			c.fail(err)
+			break
+		}
+		in = in[n:]
+		switch m.Op {
+		case frame.Text, frame.Binary:
+			messages++
+			c.deliver(m)
+		case frame.Ping:
+			replied = true
+			c.pong(m.Payload)
+		case frame.Close:
+			c.peerClosed(m.Payload)
+		}
+		if m.Op.IsControl() {
+			m.Buffer.Release()
+		}
+	}
+	if messages > 0 {
+		c.told = c.loop.now
+		c.loop.count.messagesIn.Add(messages)
+		if !onLoop {
+			c.schedule()
+		}
+	}
+	if onLoop {
+		c.attend()
+	} else if replied && c.fd >= 0 {
+		c.flush()
+	}
+}
+
+// pong answers a ping (RFC 6455 section 5.5.2). A peer that sends pings and reads
+// no pongs runs into the marks of the outbox.
+func (c *Conn) pong(payload []byte) {
+	_ = c.outbox.appendFrame(c.loop.engine, frame.Pong, payload)
+}
+
+// pause stops reading, for one more reason.
+func (c *Conn) pause(why pauses) {
+	if c.paused == 0 {
+		c.loop.count.pauses.Add(1)
+	}
+	c.paused |= why
+}
+
+// resume takes one reason for not reading away, and reads on if it was the last and
+// something has been left unread.
+func (c *Conn) resume(why pauses) {
+	if why == pauseInbox && c.paused&pauseInbox != 0 && !c.inbox.hasRoom(&c.loop.engine.options) {
+		return
+	}
+	c.paused &^= why
+	if c.paused == 0 && c.unread {
+		c.unread = false
+		c.readAll()
+	}
+}
