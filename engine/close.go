@@ -94,6 +94,30 @@ func closeFor(err error) (frame.CloseCode, string) {
 	}
 }
 
+// dropReason is the name under which Counters.Drops counts err.
+func dropReason(err error) string {
+	for _, r := range []struct {
+		err  error
+		name string
+	}{
+		{handler.ErrSlowConsumer, "slow consumer"},
+		{handler.ErrPongTimeout, "pong timeout"},
+		{handler.ErrIdleTimeout, "idle timeout"},
+		{handler.ErrCloseTimeout, "close timeout"},
+		{handler.ErrPanic, "panic"},
+		{errLoopEnded, "engine closed"},
+		{io.EOF, "hung up"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	if _, ok := errors.AsType[*frame.ProtocolError](err); ok {
+		return "protocol error"
+	}
+	return "i/o error"
+}
+
 // lost ends a connection whose socket failed or whose peer hung up.
 func (c *Conn) lost(err error) {
 	if c.state == stateLingering || c.state == stateClosing && errors.Is(err, io.EOF) {
@@ -124,6 +148,9 @@ func (c *Conn) drop(err error) {
 	c.signalDone()
 	if c.opened {
 		l.engine.count.closed(c.ending.status.Code)
+		if err := c.ending.status.Err; err != nil {
+			l.engine.count.dropped(dropReason(err))
+		}
 		c.closed()
 	}
 }
