@@ -23,10 +23,19 @@ func TestBufferCapacity(t *testing.T) {
 func TestBufferGrows(t *testing.T) {
 	var want []byte
 	b := NewBuffer(0)
-	for i := range 3000 {
+	moves := 0
+	for i := range 4000 {
 		p := bytes.Repeat([]byte{byte(i)}, i)
 		want = append(want, p...)
+		before := cap(b.B)
 		b.Append(p)
+		if cap(b.B) != before {
+			moves++
+		}
+	}
+	// From 256 B to 8 MB by doubling, above the largest class as well.
+	if moves > 16 {
+		t.Errorf("%d bytes were moved %d times", len(b.B), moves)
 	}
 	if !bytes.Equal(b.B, want) {
 		t.Errorf("%d bytes; want %d, or they differ", len(b.B), len(want))

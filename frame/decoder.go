@@ -104,18 +104,36 @@ func NewDecoder(o *DecoderOptions, deflate bool) Decoder {
 // is well-formed. DEFLATE data that is corrupt counts as invalid payload (1007).
 func (d *Decoder) Decode(in []byte) (m Message, n int, err error) {
 	for n < len(in) {
-		var took int
-		if d.partial == nil || !d.partial.inFrame {
-			m, took, err = d.decodeHeader(in[n:])
-			if n += took; err != nil || m.Op != Continuation {
-				return m, n, err
+		switch a := d.partial; {
+		case a == nil || !a.inFrame && a.headerLen == 0:
+			h, size, err := d.parseHeader(in[n:])
+			if err != nil {
+				return Message{}, n, err
 			}
-			if d.partial == nil || !d.partial.inFrame {
-				continue
+			if size == 0 {
+				a := d.assembly()
+				a.headerLen = copy(a.headerBytes[:], in[n:])
+				return Message{}, len(in), nil
+			}
+			n += size
+			if h.isMessage() && h.length <= len(in)-n {
+				payload := in[n : n+h.length : n+h.length]
+				if err := h.open(payload); err != nil {
+					return Message{}, n, err
+				}
+				return Message{Op: h.op, Payload: payload}, n + h.length, nil
+			}
+			d.begin(h)
+		case !a.inFrame:
+			size, err := d.resumeHeader(in[n:])
+			n += size
+			if err != nil || !a.inFrame {
+				return Message{}, n, err
 			}
 		}
-		m, took, err = d.decodePayload(in[n:])
-		if n += took; err != nil || m.Op != Continuation {
+		m, took, err := d.decodePayload(in[n:])
+		n += took
+		if err != nil || m.Op != Continuation {
 			return m, n, err
 		}
 	}
@@ -182,49 +200,29 @@ func (d *Decoder) room(compressed bool) uint64 {
 	return uint64(d.opts.maxMessageBytes()) - held
 }
 
-// decodeHeader takes a header from in. If the frame is a message by itself and lies
-// in in whole, it takes and returns that; otherwise it begins the frame.
-func (d *Decoder) decodeHeader(in []byte) (m Message, n int, err error) {
-	if d.partial != nil && d.partial.headerLen > 0 {
-		n, err = d.resumeHeader(in)
-		return Message{}, n, err
-	}
-	h, n, err := d.parseHeader(in)
-	switch {
-	case err != nil:
-		return Message{}, 0, err
-	case n == 0:
-		a := d.assembly()
-		a.headerLen = copy(a.headerBytes[:], in)
-		return Message{}, len(in), nil
-	case !h.fin || h.rsv1 || h.op == Continuation || h.length > len(in)-n:
-		d.begin(h)
-		return Message{}, n, nil
-	}
-	payload := in[n : n+h.length : n+h.length]
-	m, err = h.message(payload)
-	return m, n + h.length, err
+// isMessage reports whether the frame is a message by itself, as it is.
+func (h *header) isMessage() bool {
+	return h.fin && !h.rsv1 && h.op != Continuation
 }
 
-// message unmasks and checks a payload that is a message by itself.
-func (h *header) message(payload []byte) (Message, error) {
+// open unmasks and checks a payload that is a message by itself.
+func (h *header) open(payload []byte) error {
 	if h.masked {
 		ws.Cipher(payload, h.key, 0)
 	}
 	switch h.op {
 	case Text:
 		if !utf8.Valid(payload) {
-			return Message{}, errText
+			return errText
 		}
 	case Close:
-		if err := checkClosePayload(payload, true); err != nil {
-			return Message{}, err
-		}
+		return checkClosePayload(payload, true)
 	}
-	return Message{Op: h.op, Payload: payload}, nil
+	return nil
 }
 
-// resumeHeader completes a header that an earlier input has cut.
+// resumeHeader goes on with a header that an earlier input has cut. If in does not
+// complete it, all of in has been taken; otherwise its frame has begun.
 func (d *Decoder) resumeHeader(in []byte) (n int, err error) {
 	a := d.partial
 	held := a.headerLen

@@ -66,6 +66,7 @@ func TestNegotiateDeflate(t *testing.T) {
 		{name: "no parameter", offers: []string{"permessage-deflate;"}},
 		{name: "two names", offers: []string{"permessage-deflate permessage-deflate"}},
 		{name: "empty quotes", offers: []string{`permessage-deflate; server_max_window_bits=""`}},
+		{name: "quoted, and no token", offers: []string{`x; y="a b", permessage-deflate`}},
 		{name: "open quotes", offers: []string{`permessage-deflate; server_max_window_bits="10`}},
 		{name: "open quoted pair", offers: []string{`permessage-deflate; server_max_window_bits="10\`}},
 		{name: "malformed later", offers: []string{"permessage-deflate", "=;"}},
