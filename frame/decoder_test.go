@@ -15,64 +15,66 @@ func TestDecoderSize(t *testing.T) {
 	}
 }
 
+var digits = strings.Repeat("0123456789", 30)
+
+var messageTests = []struct {
+	name   string
+	frames [][]byte
+	want   []received
+}{
+	{
+		name:   "text",
+		frames: [][]byte{masked(true, Text, "héllo")},
+		want:   []received{{op: Text, payload: "héllo"}},
+	},
+	{
+		name:   "empty messages",
+		frames: [][]byte{masked(true, Text, ""), masked(true, Binary, ""), masked(true, Ping, ""), masked(true, Close, "")},
+		want:   []received{{op: Text}, {op: Binary}, {op: Ping}, {op: Close}},
+	},
+	{
+		name:   "several in one input",
+		frames: [][]byte{masked(true, Binary, "\x00\xff"), masked(true, Pong, "p"), masked(true, Text, "t")},
+		want:   []received{{op: Binary, payload: "\x00\xff"}, {op: Pong, payload: "p"}, {op: Text, payload: "t"}},
+	},
+	{
+		name: "fragments",
+		frames: [][]byte{masked(false, Text, "one "), masked(false, Continuation, ""), masked(false, Continuation, "two "),
+			masked(true, Continuation, "three")},
+		want: []received{{op: Text, payload: "one two three"}},
+	},
+	{
+		name:   "empty fragments",
+		frames: [][]byte{masked(false, Binary, ""), masked(false, Continuation, ""), masked(true, Continuation, "")},
+		want:   []received{{op: Binary}},
+	},
+	{
+		name:   "rune over three fragments",
+		frames: [][]byte{masked(false, Text, "\xf0\x9f"), masked(false, Continuation, "\x98"), masked(true, Continuation, "\x80!")},
+		want:   []received{{op: Text, payload: "😀!"}},
+	},
+	{
+		name: "control frames between fragments",
+		frames: [][]byte{masked(false, Binary, "a"), masked(true, Ping, "ping"), masked(true, Continuation, "b"),
+			masked(true, Close, "\x03\xe8bye")},
+		want: []received{{op: Ping, payload: "ping"}, {op: Binary, payload: "ab"}, {op: Close, payload: "\x03\xe8bye"}},
+	},
+	{
+		name:   "control frame of 125 bytes",
+		frames: [][]byte{masked(true, Ping, digits[:125])},
+		want:   []received{{op: Ping, payload: digits[:125]}},
+	},
+	{
+		name:   "16-bit length",
+		frames: [][]byte{masked(true, Binary, digits[:126]), masked(true, Text, digits[:300])},
+		want:   []received{{op: Binary, payload: digits[:126]}, {op: Text, payload: digits[:300]}},
+	},
+}
+
 // Every way of cutting these streams in two, and into single bytes, must give the
 // same messages.
 func TestDecodeMessages(t *testing.T) {
-	long := strings.Repeat("0123456789abcdef", 5000)
-	tests := []struct {
-		name   string
-		frames [][]byte
-		want   []received
-	}{
-		{
-			name:   "text",
-			frames: [][]byte{masked(true, Text, "héllo")},
-			want:   []received{{op: Text, payload: "héllo"}},
-		},
-		{
-			name:   "empty messages",
-			frames: [][]byte{masked(true, Text, ""), masked(true, Binary, ""), masked(true, Ping, ""), masked(true, Close, "")},
-			want:   []received{{op: Text}, {op: Binary}, {op: Ping}, {op: Close}},
-		},
-		{
-			name:   "several in one input",
-			frames: [][]byte{masked(true, Binary, "\x00\xff"), masked(true, Pong, "p"), masked(true, Text, "t")},
-			want:   []received{{op: Binary, payload: "\x00\xff"}, {op: Pong, payload: "p"}, {op: Text, payload: "t"}},
-		},
-		{
-			name: "fragments",
-			frames: [][]byte{masked(false, Text, "one "), masked(false, Continuation, ""), masked(false, Continuation, "two "),
-				masked(true, Continuation, "three")},
-			want: []received{{op: Text, payload: "one two three"}},
-		},
-		{
-			name:   "empty fragments",
-			frames: [][]byte{masked(false, Binary, ""), masked(false, Continuation, ""), masked(true, Continuation, "")},
-			want:   []received{{op: Binary}},
-		},
-		{
-			name:   "rune over three fragments",
-			frames: [][]byte{masked(false, Text, "\xf0\x9f"), masked(false, Continuation, "\x98"), masked(true, Continuation, "\x80!")},
-			want:   []received{{op: Text, payload: "😀!"}},
-		},
-		{
-			name: "control frames between fragments",
-			frames: [][]byte{masked(false, Binary, "a"), masked(true, Ping, "ping"), masked(true, Continuation, "b"),
-				masked(true, Close, "\x03\xe8bye")},
-			want: []received{{op: Ping, payload: "ping"}, {op: Binary, payload: "ab"}, {op: Close, payload: "\x03\xe8bye"}},
-		},
-		{
-			name:   "control frame of 125 bytes",
-			frames: [][]byte{masked(true, Ping, long[:125])},
-			want:   []received{{op: Ping, payload: long[:125]}},
-		},
-		{
-			name:   "16-bit length",
-			frames: [][]byte{masked(true, Binary, long[:126]), masked(true, Text, long[:300])},
-			want:   []received{{op: Binary, payload: long[:126]}, {op: Text, payload: long[:300]}},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range messageTests {
 		t.Run(tt.name, func(t *testing.T) {
 			stream := bytes.Join(tt.frames, nil)
 			cuts := [][][]byte{bytewise(stream)}

@@ -6,73 +6,74 @@ import (
 	"testing"
 )
 
+var headerTests = []struct {
+	name    string
+	role    Role
+	deflate bool
+	input   []byte
+	want    header
+}{
+	{
+		name: "masked text, 5 bytes",
+		//          fin rsv op   mask length  masking key
+		input: bits("1  000 0001  1  0000101  00110111 11111010 00100001 00111101"),
+		want:  header{fin: true, op: Text, masked: true, key: testKey, length: 5},
+	},
+	{
+		name: "unmasked binary, empty", role: Client,
+		input: bits("1 000 0010 0 0000000"),
+		want:  header{fin: true, op: Binary},
+	},
+	{
+		name: "first fragment", role: Client,
+		input: bits("0 000 0001 0 1111101"),
+		want:  header{op: Text, length: 125},
+	},
+	{
+		name: "compressed", role: Client, deflate: true,
+		input: bits("1 100 0010 0 0000111"),
+		want:  header{fin: true, rsv1: true, op: Binary, length: 7},
+	},
+	{
+		name: "16-bit length, smallest", role: Client,
+		input: bits("1 000 0010 0 1111110 00000000 01111110"),
+		want:  header{fin: true, op: Binary, length: 126},
+	},
+	{
+		name: "16-bit length, largest", role: Client,
+		input: bits("1 000 0010 0 1111110 11111111 11111111"),
+		want:  header{fin: true, op: Binary, length: 65535},
+	},
+	{
+		name: "64-bit length, smallest, masked",
+		input: bits("1 000 0010 1 1111111", strings.Repeat("00000000", 5), "00000001 00000000 00000000",
+			"00110111 11111010 00100001 00111101"),
+		want: header{fin: true, op: Binary, masked: true, key: testKey, length: 65536},
+	},
+	{
+		name: "64-bit length, the limit", role: Client,
+		input: bits("1 000 0010 0 1111111", strings.Repeat("00000000", 5), "00010000 00000000 00000000"),
+		want:  header{fin: true, op: Binary, length: 1 << 20},
+	},
+	{
+		name: "ping, 125 bytes", role: Client,
+		input: bits("1 000 1001 0 1111101"),
+		want:  header{fin: true, op: Ping, length: 125},
+	},
+	{
+		name: "pong, empty", role: Client,
+		input: bits("1 000 1010 0 0000000"),
+		want:  header{fin: true, op: Pong},
+	},
+	{
+		name: "close, 2 bytes", role: Client,
+		input: bits("1 000 1000 0 0000010"),
+		want:  header{fin: true, op: Close, length: 2},
+	},
+}
+
 func TestParseHeader(t *testing.T) {
-	tests := []struct {
-		name    string
-		role    Role
-		deflate bool
-		input   []byte
-		want    header
-	}{
-		{
-			name: "masked text, 5 bytes",
-			//          fin rsv op   mask length  masking key
-			input: bits("1  000 0001  1  0000101  00110111 11111010 00100001 00111101"),
-			want:  header{fin: true, op: Text, masked: true, key: testKey, length: 5},
-		},
-		{
-			name: "unmasked binary, empty", role: Client,
-			input: bits("1 000 0010 0 0000000"),
-			want:  header{fin: true, op: Binary},
-		},
-		{
-			name: "first fragment", role: Client,
-			input: bits("0 000 0001 0 1111101"),
-			want:  header{op: Text, length: 125},
-		},
-		{
-			name: "compressed", role: Client, deflate: true,
-			input: bits("1 100 0010 0 0000111"),
-			want:  header{fin: true, rsv1: true, op: Binary, length: 7},
-		},
-		{
-			name: "16-bit length, smallest", role: Client,
-			input: bits("1 000 0010 0 1111110 00000000 01111110"),
-			want:  header{fin: true, op: Binary, length: 126},
-		},
-		{
-			name: "16-bit length, largest", role: Client,
-			input: bits("1 000 0010 0 1111110 11111111 11111111"),
-			want:  header{fin: true, op: Binary, length: 65535},
-		},
-		{
-			name: "64-bit length, smallest, masked",
-			input: bits("1 000 0010 1 1111111", strings.Repeat("00000000", 5), "00000001 00000000 00000000",
-				"00110111 11111010 00100001 00111101"),
-			want: header{fin: true, op: Binary, masked: true, key: testKey, length: 65536},
-		},
-		{
-			name: "64-bit length, the limit", role: Client,
-			input: bits("1 000 0010 0 1111111", strings.Repeat("00000000", 5), "00010000 00000000 00000000"),
-			want:  header{fin: true, op: Binary, length: 1 << 20},
-		},
-		{
-			name: "ping, 125 bytes", role: Client,
-			input: bits("1 000 1001 0 1111101"),
-			want:  header{fin: true, op: Ping, length: 125},
-		},
-		{
-			name: "pong, empty", role: Client,
-			input: bits("1 000 1010 0 0000000"),
-			want:  header{fin: true, op: Pong},
-		},
-		{
-			name: "close, 2 bytes", role: Client,
-			input: bits("1 000 1000 0 0000010"),
-			want:  header{fin: true, op: Close, length: 2},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range headerTests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := NewDecoder(&DecoderOptions{Role: tt.role}, tt.deflate)
 			for n := range tt.input {

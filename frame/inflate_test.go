@@ -9,77 +9,80 @@ import (
 	"testing"
 )
 
+// deflatedHello is the example of RFC 7692 section 7.2.3.1.
+const deflatedHello = "\xf2\x48\xcd\xc9\xc9\x07\x00"
+
+var inflateTests = []struct {
+	name   string
+	frames [][]byte
+	want   []received
+}{
+	{
+		name:   "7.2.3.1: one block",
+		frames: [][]byte{maskedRSV1(true, Text, deflatedHello)},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "7.2.3.1: fragmented",
+		frames: [][]byte{maskedRSV1(false, Text, deflatedHello[:3]), masked(true, Continuation, deflatedHello[3:])},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "7.2.3.3: no compression",
+		frames: [][]byte{maskedRSV1(true, Text, "\x00\x05\x00\xfa\xffHello\x00")},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "7.2.3.4: BFINAL",
+		frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "BFINAL and no empty block after it",
+		frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00")},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "BFINAL twice",
+		frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00"+"\xf3\x48\xcd\xc9\xc9\x07\x00\x00")},
+		want:   []received{{Text, "HelloHello", true}},
+	},
+	{
+		name:   "BFINAL, then a block without",
+		frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00"+deflatedHello)},
+		want:   []received{{Text, "HelloHello", true}},
+	},
+	{
+		name:   "7.2.3.5: two blocks",
+		frames: [][]byte{maskedRSV1(true, Text, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00")},
+		want:   []received{{Text, "Hello", true}},
+	},
+	{
+		name:   "7.2.3.6: empty block",
+		frames: [][]byte{maskedRSV1(true, Text, "\x00")},
+		want:   []received{{Text, "", true}},
+	},
+	{
+		name:   "empty block of the fixed code",
+		frames: [][]byte{maskedRSV1(true, Binary, "\x02\x00")},
+		want:   []received{{Binary, "", true}},
+	},
+	{
+		name:   "no block at all",
+		frames: [][]byte{maskedRSV1(true, Text, ""), maskedRSV1(false, Text, ""), masked(true, Continuation, "")},
+		want:   []received{{Text, "", true}, {Text, "", true}},
+	},
+	{
+		name: "plain, compressed, and control frames between",
+		frames: [][]byte{masked(true, Text, "plain"), maskedRSV1(false, Text, deflatedHello[:1]), masked(true, Ping, "p"),
+			masked(false, Continuation, deflatedHello[1:6]), masked(true, Continuation, deflatedHello[6:]), masked(false, Text, "pl"), masked(true, Continuation, "ain")},
+		want: []received{{op: Text, payload: "plain"}, {op: Ping, payload: "p"}, {Text, "Hello", true}, {op: Text, payload: "plain"}},
+	},
+}
+
 // The examples of RFC 7692 section 7.2.3, and their kin.
 func TestInflate(t *testing.T) {
-	hello := "\xf2\x48\xcd\xc9\xc9\x07\x00"
-	tests := []struct {
-		name   string
-		frames [][]byte
-		want   []received
-	}{
-		{
-			name:   "7.2.3.1: one block",
-			frames: [][]byte{maskedRSV1(true, Text, hello)},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "7.2.3.1: fragmented",
-			frames: [][]byte{maskedRSV1(false, Text, hello[:3]), masked(true, Continuation, hello[3:])},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "7.2.3.3: no compression",
-			frames: [][]byte{maskedRSV1(true, Text, "\x00\x05\x00\xfa\xffHello\x00")},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "7.2.3.4: BFINAL",
-			frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "BFINAL and no empty block after it",
-			frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00")},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "BFINAL twice",
-			frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00"+"\xf3\x48\xcd\xc9\xc9\x07\x00\x00")},
-			want:   []received{{Text, "HelloHello", true}},
-		},
-		{
-			name:   "BFINAL, then a block without",
-			frames: [][]byte{maskedRSV1(true, Text, "\xf3\x48\xcd\xc9\xc9\x07\x00"+hello)},
-			want:   []received{{Text, "HelloHello", true}},
-		},
-		{
-			name:   "7.2.3.5: two blocks",
-			frames: [][]byte{maskedRSV1(true, Text, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00")},
-			want:   []received{{Text, "Hello", true}},
-		},
-		{
-			name:   "7.2.3.6: empty block",
-			frames: [][]byte{maskedRSV1(true, Text, "\x00")},
-			want:   []received{{Text, "", true}},
-		},
-		{
-			name:   "empty block of the fixed code",
-			frames: [][]byte{maskedRSV1(true, Binary, "\x02\x00")},
-			want:   []received{{Binary, "", true}},
-		},
-		{
-			name:   "no block at all",
-			frames: [][]byte{maskedRSV1(true, Text, ""), maskedRSV1(false, Text, ""), masked(true, Continuation, "")},
-			want:   []received{{Text, "", true}, {Text, "", true}},
-		},
-		{
-			name: "plain, compressed, and control frames between",
-			frames: [][]byte{masked(true, Text, "plain"), maskedRSV1(false, Text, hello[:1]), masked(true, Ping, "p"),
-				masked(false, Continuation, hello[1:6]), masked(true, Continuation, hello[6:]), masked(false, Text, "pl"), masked(true, Continuation, "ain")},
-			want: []received{{op: Text, payload: "plain"}, {op: Ping, payload: "p"}, {Text, "Hello", true}, {op: Text, payload: "plain"}},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range inflateTests {
 		t.Run(tt.name, func(t *testing.T) {
 			stream := bytes.Join(tt.frames, nil)
 			for _, pieces := range [][][]byte{{stream}, bytewise(stream)} {

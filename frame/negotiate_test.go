@@ -6,73 +6,76 @@ import (
 	"testing"
 )
 
+// agreed is what every response to an offer begins with.
+const agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+var negotiateTests = []struct {
+	name   string
+	own    int // WindowBits
+	offers []string
+	bits   uint8 // 0: declined
+	want   string
+}{
+	{name: "no header"},
+	{name: "plain", offers: []string{"permessage-deflate"}, bits: 15, want: agreed},
+	{name: "gorilla", offers: []string{agreed}, bits: 15, want: agreed},
+	{name: "Chrome", offers: []string{"permessage-deflate; client_max_window_bits"}, bits: 15, want: agreed},
+	{name: "all parameters",
+		offers: []string{"permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12"},
+		bits:   10, want: agreed + "; server_max_window_bits=10; client_max_window_bits=12"},
+	{name: "client bits of 15", offers: []string{"permessage-deflate; client_max_window_bits=15"}, bits: 15, want: agreed},
+	{name: "smallest windows", offers: []string{"permessage-deflate; client_max_window_bits=8; server_max_window_bits=8"},
+		bits: 8, want: agreed + "; server_max_window_bits=8; client_max_window_bits=8"},
+	{name: "our window, not asked", own: 11, offers: []string{"permessage-deflate"}, bits: 11, want: agreed},
+	{name: "our window is smaller", own: 11, offers: []string{"permessage-deflate; server_max_window_bits=13"},
+		bits: 11, want: agreed + "; server_max_window_bits=11"},
+	{name: "their window is smaller", own: 11, offers: []string{"permessage-deflate; server_max_window_bits=9"},
+		bits: 9, want: agreed + "; server_max_window_bits=9"},
+	{name: "quoted", offers: []string{`permessage-deflate; server_max_window_bits="10"`}, bits: 10, want: agreed + "; server_max_window_bits=10"},
+	{name: "quoted pair", offers: []string{`permessage-deflate; server_max_window_bits="1\0"`}, bits: 10, want: agreed + "; server_max_window_bits=10"},
+	{name: "spaces", offers: []string{" permessage-deflate\t;\tserver_max_window_bits = 10 "}, bits: 10, want: agreed + "; server_max_window_bits=10"},
+	{name: "no spaces", offers: []string{"permessage-deflate;server_max_window_bits=10,x"}, bits: 10, want: agreed + "; server_max_window_bits=10"},
+	{name: "empty elements", offers: []string{", ,permessage-deflate,, "}, bits: 15, want: agreed},
+	{name: "first of two wins", offers: []string{"permessage-deflate; server_max_window_bits=9, permessage-deflate"},
+		bits: 9, want: agreed + "; server_max_window_bits=9"},
+	{name: "second of two", offers: []string{"permessage-deflate; server_max_window_bits=7, permessage-deflate"}, bits: 15, want: agreed},
+	{name: "empty header before", offers: []string{"", "permessage-deflate"}, bits: 15, want: agreed},
+	{name: "second header", offers: []string{"permessage-deflate; unknown", "permessage-deflate; server_max_window_bits=12"},
+		bits: 12, want: agreed + "; server_max_window_bits=12"},
+	{name: "among others", offers: []string{"x-webkit-deflate-frame, permessage-bzip2; level=9, permessage-deflate"}, bits: 15, want: agreed},
+
+	{name: "others only", offers: []string{"x-webkit-deflate-frame"}},
+	{name: "unknown parameter", offers: []string{"permessage-deflate; level=9"}},
+	{name: "upper case", offers: []string{"Permessage-Deflate"}},
+	{name: "server bits without a value", offers: []string{"permessage-deflate; server_max_window_bits"}},
+	{name: "server bits of 7", offers: []string{"permessage-deflate; server_max_window_bits=7"}},
+	{name: "server bits of 16", offers: []string{"permessage-deflate; server_max_window_bits=16"}},
+	{name: "server bits with a zero before", offers: []string{"permessage-deflate; server_max_window_bits=010"}},
+	{name: "server bits with a sign", offers: []string{"permessage-deflate; server_max_window_bits=+10"}},
+	{name: "server bits in letters", offers: []string{"permessage-deflate; server_max_window_bits=ten"}},
+	{name: "server bits beyond an int", offers: []string{"permessage-deflate; server_max_window_bits=99999999999999999999"}},
+	{name: "client bits of 0", offers: []string{"permessage-deflate; client_max_window_bits=0"}},
+	{name: "value where none belongs", offers: []string{"permessage-deflate; server_no_context_takeover=1"}},
+	{name: "value where none belongs, client", offers: []string{"permessage-deflate; client_no_context_takeover=true"}},
+	{name: "duplicate", offers: []string{"permessage-deflate; server_no_context_takeover; server_no_context_takeover"}},
+	{name: "duplicate client bits", offers: []string{"permessage-deflate; client_max_window_bits; client_max_window_bits"}},
+	{name: "duplicate client bits, one with a value", offers: []string{"permessage-deflate; client_max_window_bits; client_max_window_bits=10"}},
+	{name: "duplicate server bits", offers: []string{"permessage-deflate; server_max_window_bits=10; server_max_window_bits=10"}},
+
+	{name: "no name", offers: []string{"; server_max_window_bits=10"}},
+	{name: "no value", offers: []string{"permessage-deflate; server_max_window_bits="}},
+	{name: "no parameter", offers: []string{"permessage-deflate;"}},
+	{name: "two names", offers: []string{"permessage-deflate permessage-deflate"}},
+	{name: "empty quotes", offers: []string{`permessage-deflate; server_max_window_bits=""`}},
+	{name: "quoted, and no token", offers: []string{`x; y="a b", permessage-deflate`}},
+	{name: "open quotes", offers: []string{`permessage-deflate; server_max_window_bits="10`}},
+	{name: "open quoted pair", offers: []string{`permessage-deflate; server_max_window_bits="10\`}},
+	{name: "malformed later", offers: []string{"permessage-deflate", "=;"}},
+	{name: "empty value", offers: []string{""}},
+}
+
 func TestNegotiateDeflate(t *testing.T) {
-	const agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-	tests := []struct {
-		name   string
-		own    int // WindowBits
-		offers []string
-		bits   uint8 // 0: declined
-		want   string
-	}{
-		{name: "no header"},
-		{name: "plain", offers: []string{"permessage-deflate"}, bits: 15, want: agreed},
-		{name: "gorilla", offers: []string{agreed}, bits: 15, want: agreed},
-		{name: "Chrome", offers: []string{"permessage-deflate; client_max_window_bits"}, bits: 15, want: agreed},
-		{name: "all parameters",
-			offers: []string{"permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12"},
-			bits:   10, want: agreed + "; server_max_window_bits=10; client_max_window_bits=12"},
-		{name: "client bits of 15", offers: []string{"permessage-deflate; client_max_window_bits=15"}, bits: 15, want: agreed},
-		{name: "smallest windows", offers: []string{"permessage-deflate; client_max_window_bits=8; server_max_window_bits=8"},
-			bits: 8, want: agreed + "; server_max_window_bits=8; client_max_window_bits=8"},
-		{name: "our window, not asked", own: 11, offers: []string{"permessage-deflate"}, bits: 11, want: agreed},
-		{name: "our window is smaller", own: 11, offers: []string{"permessage-deflate; server_max_window_bits=13"},
-			bits: 11, want: agreed + "; server_max_window_bits=11"},
-		{name: "their window is smaller", own: 11, offers: []string{"permessage-deflate; server_max_window_bits=9"},
-			bits: 9, want: agreed + "; server_max_window_bits=9"},
-		{name: "quoted", offers: []string{`permessage-deflate; server_max_window_bits="10"`}, bits: 10, want: agreed + "; server_max_window_bits=10"},
-		{name: "quoted pair", offers: []string{`permessage-deflate; server_max_window_bits="1\0"`}, bits: 10, want: agreed + "; server_max_window_bits=10"},
-		{name: "spaces", offers: []string{" permessage-deflate\t;\tserver_max_window_bits = 10 "}, bits: 10, want: agreed + "; server_max_window_bits=10"},
-		{name: "no spaces", offers: []string{"permessage-deflate;server_max_window_bits=10,x"}, bits: 10, want: agreed + "; server_max_window_bits=10"},
-		{name: "empty elements", offers: []string{", ,permessage-deflate,, "}, bits: 15, want: agreed},
-		{name: "first of two wins", offers: []string{"permessage-deflate; server_max_window_bits=9, permessage-deflate"},
-			bits: 9, want: agreed + "; server_max_window_bits=9"},
-		{name: "second of two", offers: []string{"permessage-deflate; server_max_window_bits=7, permessage-deflate"}, bits: 15, want: agreed},
-		{name: "empty header before", offers: []string{"", "permessage-deflate"}, bits: 15, want: agreed},
-		{name: "second header", offers: []string{"permessage-deflate; unknown", "permessage-deflate; server_max_window_bits=12"},
-			bits: 12, want: agreed + "; server_max_window_bits=12"},
-		{name: "among others", offers: []string{"x-webkit-deflate-frame, permessage-bzip2; level=9, permessage-deflate"}, bits: 15, want: agreed},
-
-		{name: "others only", offers: []string{"x-webkit-deflate-frame"}},
-		{name: "unknown parameter", offers: []string{"permessage-deflate; level=9"}},
-		{name: "upper case", offers: []string{"Permessage-Deflate"}},
-		{name: "server bits without a value", offers: []string{"permessage-deflate; server_max_window_bits"}},
-		{name: "server bits of 7", offers: []string{"permessage-deflate; server_max_window_bits=7"}},
-		{name: "server bits of 16", offers: []string{"permessage-deflate; server_max_window_bits=16"}},
-		{name: "server bits with a zero before", offers: []string{"permessage-deflate; server_max_window_bits=010"}},
-		{name: "server bits with a sign", offers: []string{"permessage-deflate; server_max_window_bits=+10"}},
-		{name: "server bits in letters", offers: []string{"permessage-deflate; server_max_window_bits=ten"}},
-		{name: "server bits beyond an int", offers: []string{"permessage-deflate; server_max_window_bits=99999999999999999999"}},
-		{name: "client bits of 0", offers: []string{"permessage-deflate; client_max_window_bits=0"}},
-		{name: "value where none belongs", offers: []string{"permessage-deflate; server_no_context_takeover=1"}},
-		{name: "value where none belongs, client", offers: []string{"permessage-deflate; client_no_context_takeover=true"}},
-		{name: "duplicate", offers: []string{"permessage-deflate; server_no_context_takeover; server_no_context_takeover"}},
-		{name: "duplicate client bits", offers: []string{"permessage-deflate; client_max_window_bits; client_max_window_bits"}},
-		{name: "duplicate client bits, one with a value", offers: []string{"permessage-deflate; client_max_window_bits; client_max_window_bits=10"}},
-		{name: "duplicate server bits", offers: []string{"permessage-deflate; server_max_window_bits=10; server_max_window_bits=10"}},
-
-		{name: "no name", offers: []string{"; server_max_window_bits=10"}},
-		{name: "no value", offers: []string{"permessage-deflate; server_max_window_bits="}},
-		{name: "no parameter", offers: []string{"permessage-deflate;"}},
-		{name: "two names", offers: []string{"permessage-deflate permessage-deflate"}},
-		{name: "empty quotes", offers: []string{`permessage-deflate; server_max_window_bits=""`}},
-		{name: "quoted, and no token", offers: []string{`x; y="a b", permessage-deflate`}},
-		{name: "open quotes", offers: []string{`permessage-deflate; server_max_window_bits="10`}},
-		{name: "open quoted pair", offers: []string{`permessage-deflate; server_max_window_bits="10\`}},
-		{name: "malformed later", offers: []string{"permessage-deflate", "=;"}},
-		{name: "empty value", offers: []string{""}},
-	}
-	for _, tt := range tests {
+	for _, tt := range negotiateTests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := DeflateOptions{Enabled: true, WindowBits: tt.own}
 			d, got := NegotiateDeflate(o, tt.offers)
@@ -87,7 +90,7 @@ func TestNegotiateDeflate(t *testing.T) {
 }
 
 func TestAcceptDeflate(t *testing.T) {
-	const agreed = "permessage-deflate; server_no_context_takeover"
+	const accepted = "permessage-deflate; server_no_context_takeover"
 	tests := []struct {
 		name     string
 		own      int // WindowBits
@@ -98,22 +101,22 @@ func TestAcceptDeflate(t *testing.T) {
 	}{
 		{name: "declined"},
 		{name: "declined with spaces", response: "  "},
-		{name: "accepted", response: agreed, bits: 15},
-		{name: "both", response: agreed + "; client_no_context_takeover", bits: 15},
-		{name: "server window, not asked for", response: agreed + "; server_max_window_bits=10", bits: 15},
-		{name: "our window", response: agreed + "; client_max_window_bits=10", bits: 10},
-		{name: "our window offered", own: 12, response: agreed, bits: 12},
-		{name: "our window offered and lowered", own: 12, response: agreed + "; client_max_window_bits=9", bits: 9},
-		{name: "our window offered and raised", own: 12, response: agreed + "; client_max_window_bits=13", err: ErrDeflateResponse},
-		{name: "our window without a value", response: agreed + "; client_max_window_bits", err: ErrDeflateResponse},
+		{name: "accepted", response: accepted, bits: 15},
+		{name: "both", response: accepted + "; client_no_context_takeover", bits: 15},
+		{name: "server window, not asked for", response: accepted + "; server_max_window_bits=10", bits: 15},
+		{name: "our window", response: accepted + "; client_max_window_bits=10", bits: 10},
+		{name: "our window offered", own: 12, response: accepted, bits: 12},
+		{name: "our window offered and lowered", own: 12, response: accepted + "; client_max_window_bits=9", bits: 9},
+		{name: "our window offered and raised", own: 12, response: accepted + "; client_max_window_bits=13", err: ErrDeflateResponse},
+		{name: "our window without a value", response: accepted + "; client_max_window_bits", err: ErrDeflateResponse},
 		{name: "context takeover", response: "permessage-deflate", err: ErrDeflateResponse},
-		{name: "unknown parameter", response: agreed + "; x", err: ErrDeflateResponse},
-		{name: "duplicate", response: agreed + "; server_no_context_takeover", err: ErrDeflateResponse},
+		{name: "unknown parameter", response: accepted + "; x", err: ErrDeflateResponse},
+		{name: "duplicate", response: accepted + "; server_no_context_takeover", err: ErrDeflateResponse},
 		{name: "another extension", response: "permessage-bzip2", err: ErrDeflateResponse},
-		{name: "one more extension", response: agreed + ", x", err: ErrDeflateResponse},
-		{name: "twice", response: agreed + ", " + agreed, err: ErrDeflateResponse},
-		{name: "malformed", response: agreed + ";", err: ErrDeflateResponse},
-		{name: "not offered", off: true, response: agreed, err: ErrDeflateResponse},
+		{name: "one more extension", response: accepted + ", x", err: ErrDeflateResponse},
+		{name: "twice", response: accepted + ", " + accepted, err: ErrDeflateResponse},
+		{name: "malformed", response: accepted + ";", err: ErrDeflateResponse},
+		{name: "not offered", off: true, response: accepted, err: ErrDeflateResponse},
 		{name: "not offered, declined", off: true},
 	}
 	for _, tt := range tests {
