@@ -23,7 +23,6 @@ var servers []server
 
 type server struct {
 	name, binary string
-	broadcasts   bool
 }
 
 func TestMain(m *testing.M) {
@@ -42,9 +41,9 @@ func TestMain(m *testing.M) {
 
 func build(dir string) ([]server, error) {
 	built := []server{
-		{name: "c floor", binary: filepath.Join(dir, "floor-c"), broadcasts: true},
+		{name: "c floor", binary: filepath.Join(dir, "floor-c")},
 		{name: "go floor", binary: filepath.Join(dir, "floor-go")},
-		{name: "gorilla", binary: filepath.Join(dir, "gorilla"), broadcasts: true},
+		{name: "gorilla", binary: filepath.Join(dir, "gorilla")},
 	}
 	for _, command := range [][]string{
 		{"gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[0].binary, "floor/c/floor.c", "floor/c/handshake.c"},
@@ -108,9 +107,9 @@ func dialWith(t *testing.T, dialer websocket.Dialer, address, path string) (*web
 	return c, c.NetConn()
 }
 
-func eachServer(t *testing.T, test func(t *testing.T, s server, address string)) {
+func eachServer(t *testing.T, test func(t *testing.T, address string)) {
 	for _, s := range servers {
-		t.Run(s.name, func(t *testing.T) { test(t, s, start(t, s)) })
+		t.Run(s.name, func(t *testing.T) { test(t, start(t, s)) })
 	}
 }
 
@@ -154,7 +153,7 @@ func expect(t *testing.T, c *websocket.Conn, want []byte) {
 }
 
 func TestEchoSizes(t *testing.T) {
-	eachServer(t, func(t *testing.T, _ server, address string) {
+	eachServer(t, func(t *testing.T, address string) {
 		c, _ := dial(t, address, "/echo")
 		for _, n := range []int{0, 1, 125, 126, 128, 4095, 65535, 65536, 1 << 20} {
 			want := payload(n, n)
@@ -167,7 +166,7 @@ func TestEchoSizes(t *testing.T) {
 }
 
 func TestEchoFramesCutByteByByte(t *testing.T) {
-	eachServer(t, func(t *testing.T, _ server, address string) {
+	eachServer(t, func(t *testing.T, address string) {
 		c, raw := dial(t, address, "/echo")
 		for _, n := range []int{0, 5, 300} {
 			want := payload(n, n)
@@ -187,7 +186,7 @@ func TestEchoSeveralFramesInOneSegment(t *testing.T) {
 	for i, n := range sizes {
 		stream = append(stream, masked(websocket.BinaryMessage, payload(n, i))...)
 	}
-	eachServer(t, func(t *testing.T, _ server, address string) {
+	eachServer(t, func(t *testing.T, address string) {
 		for _, cut := range []int{1, 2, 5, 7, 9, 13, 140, 143, 500, len(stream) - 1, len(stream)} {
 			c, raw := dial(t, address, "/echo")
 			for _, part := range [][]byte{stream[:cut], stream[cut:]} {
@@ -213,7 +212,7 @@ func TestEchoToSlowReader(t *testing.T) {
 		})
 		return errors.Join(err, setErr)
 	}}
-	eachServer(t, func(t *testing.T, _ server, address string) {
+	eachServer(t, func(t *testing.T, address string) {
 		c, _ := dialWith(t, websocket.Dialer{NetDialContext: dialer.DialContext}, address, "/echo")
 		sent := make(chan error, 1)
 		go func() { // ends when all is sent, or at the deadline of c
@@ -235,7 +234,7 @@ func TestEchoToSlowReader(t *testing.T) {
 }
 
 func TestControlFrames(t *testing.T) {
-	eachServer(t, func(t *testing.T, _ server, address string) {
+	eachServer(t, func(t *testing.T, address string) {
 		c, raw := dial(t, address, "/echo")
 		pong := ""
 		c.SetPongHandler(func(data string) error { pong = data; return nil })
@@ -255,10 +254,7 @@ func TestControlFrames(t *testing.T) {
 }
 
 func TestBroadcast(t *testing.T) {
-	eachServer(t, func(t *testing.T, s server, address string) {
-		if !s.broadcasts {
-			return
-		}
+	eachServer(t, func(t *testing.T, address string) {
 		var subscribers []*websocket.Conn
 		for range 20 {
 			c, _ := dial(t, address, "/broadcast")

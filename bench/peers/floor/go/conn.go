@@ -14,27 +14,30 @@ import (
 	"github.com/weirws/weir/bench/peers/floor/socket"
 )
 
-// maxRequestBytes bounds the opening handshake.
-const maxRequestBytes = 4 << 10
+const (
+	// maxRequestBytes bounds the opening handshake.
+	maxRequestBytes = 4 << 10
+	// maxBacklogBytes bounds what a peer may leave unread.
+	maxBacklogBytes = 32 << 20
+)
 
 // errEnd closes a connection whatever the reason: a floor reports none.
 var errEnd = errors.New("floor: connection ends")
 
 type conn struct {
-	fd      int
-	open    bool   // the opening handshake is done
-	closing bool   // ends once out is empty
-	in      []byte // a request or frame that is not whole yet; its capacity is what will be read
-	out     []byte // what the socket would not take; while there is some, nothing is read
+	server    *server
+	fd        int
+	open      bool   // the opening handshake is done
+	broadcast bool   // its path is /broadcast
+	closing   bool   // ends once out is empty
+	in        []byte // a request or frame that is not whole yet; its capacity is what will be read
+	out       []byte // what the socket would not take; while there is some, nothing is read
 }
 
-// on handles one event. scratch is borrowed for the call. An error means that
-// the connection is to be closed.
-func (c *conn) on(scratch []byte) error {
-	if len(c.out) > 0 {
-		return c.send(c.out)
-	}
-	p, have := scratch, 0
+// readable reads once and answers what is whole. Its error, like that of
+// writable, means that the connection is to be closed.
+func (c *conn) readable() error {
+	p, have := c.server.scratch, 0
 	if c.in != nil {
 		p, have = c.in[:cap(c.in)], len(c.in)
 	}
@@ -57,7 +60,7 @@ func (c *conn) on(scratch []byte) error {
 		}
 	}
 	if c.open {
-		n, err := c.echo(p[used:])
+		n, err := c.answer(p[used:])
 		if err != nil {
 			return err
 		}
@@ -107,16 +110,16 @@ func (c *conn) handshake(p []byte) (int, error) {
 		return 0, errEnd
 	}
 	digest := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	c.open = true
+	c.open, c.broadcast = true, request.URL.Path == "/broadcast"
 	return size, c.send(fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
 		"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(digest[:])))
 }
 
-// echo answers the whole frames at the start of p in one write, and returns how
-// many bytes they were. Replies are built in p itself: a server frame is
-// shorter than the client frame it answers, so the first one lies where its
-// payload is, and the others move down to follow it.
-func (c *conn) echo(p []byte) (int, error) {
+// answer works through the whole frames at the start of p, sends all replies in
+// one write, and returns how many bytes the frames were. Replies are built in
+// p itself: a server frame is shorter than the client frame it answers, so the
+// first one lies where its payload is, and the others move down to follow it.
+func (c *conn) answer(p []byte) (int, error) {
 	used, first, end := 0, -1, 0
 	for !c.closing {
 		size, payload, err := parse(p[used:])
@@ -138,23 +141,43 @@ func (c *conn) echo(p []byte) (int, error) {
 		key := [4]byte(f[payload-4:])
 		body := f[payload:]
 		unmask(body, key)
+		reply := end
 		if first < 0 {
-			first = used - len(body) - headerSize(len(body))
-			end = first
+			reply = used - len(body) - headerSize(len(body))
 		}
-		end += putHeader(p[end:], head, len(body))
-		end += copy(p[end:], body)
+		header := putHeader(p[reply:], head, len(body))
+		replyEnd := reply + header + copy(p[reply+header:], body)
+		if c.broadcast && opcode < 0x8 {
+			c.server.publish(p[reply:replyEnd])
+			continue
+		}
+		if first < 0 {
+			first = reply
+		}
+		end = replyEnd
 		c.closing = opcode == 0x8
 	}
-	if first < 0 {
-		return used, nil
+	if first >= 0 {
+		if err := c.send(p[first:end]); err != nil {
+			return 0, err
+		}
 	}
-	return used, c.send(p[first:end])
+	if c.closing && len(c.out) == 0 {
+		return 0, errEnd
+	}
+	return used, nil
 }
 
-// send writes p and keeps a copy of what the socket does not take. p may be
-// what was kept before.
+// send writes p, behind what still waits, and keeps a copy of what the socket
+// does not take.
 func (c *conn) send(p []byte) error {
+	if len(c.out) > 0 {
+		if len(c.out)+len(p) > maxBacklogBytes {
+			return errEnd
+		}
+		c.out = append(c.out, p...)
+		return nil
+	}
 	n, errno := socket.Write(c.fd, p)
 	if errno == unix.EAGAIN {
 		n = 0
@@ -162,16 +185,27 @@ func (c *conn) send(p []byte) error {
 		return errEnd
 	}
 	if n == len(p) {
-		c.out = nil
-		if c.closing {
-			return errEnd
-		}
 		return nil
 	}
-	if len(c.out) > 0 { // p is c.out
-		c.out = p[n:]
+	c.out = bytes.Clone(p[n:])
+	return c.server.watch(c.fd, unix.EPOLL_CTL_MOD, unix.EPOLLOUT)
+}
+
+// writable goes on with what the socket would not take.
+func (c *conn) writable() error {
+	n, errno := socket.Write(c.fd, c.out)
+	if errno == unix.EAGAIN {
 		return nil
 	}
-	c.out = append(c.out, p[n:]...)
-	return nil
+	if errno != 0 {
+		return errEnd
+	}
+	if c.out = c.out[n:]; len(c.out) > 0 {
+		return nil
+	}
+	c.out = nil
+	if c.closing {
+		return errEnd
+	}
+	return c.server.watch(c.fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN)
 }

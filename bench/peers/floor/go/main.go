@@ -4,7 +4,7 @@
 //
 //	go PORT		listen on 127.0.0.1:PORT until killed
 //
-// Only /echo is served: whatever the path, every frame goes back to its sender.
+// /echo and /broadcast do what they do there.
 package main
 
 import (
@@ -96,24 +96,24 @@ func (s *server) dispatch(fd int) error {
 	if c == nil { // closed earlier in the same batch of events
 		return nil
 	}
-	waited := len(c.out) > 0
-	if err := c.on(s.scratch); err != nil {
+	event := c.readable
+	if len(c.out) > 0 {
+		event = c.writable
+	}
+	if event() != nil {
 		s.conns[fd] = nil
 		return unix.Close(fd)
-	}
-	if waits := len(c.out) > 0; waits != waited {
-		return s.watch(fd, unix.EPOLL_CTL_MOD, interest(waits))
 	}
 	return nil
 }
 
-// interest is what a connection waits for: one that the socket did not take
-// everything from is not read until it has.
-func interest(waits bool) uint32 {
-	if waits {
-		return unix.EPOLLOUT
+// publish writes one encoded frame to everyone on /broadcast.
+func (s *server) publish(frame []byte) {
+	for _, c := range s.conns {
+		if c != nil && c.broadcast && c.send(frame) != nil {
+			unix.Shutdown(c.fd, unix.SHUT_RDWR) // closed at its next event
+		}
 	}
-	return unix.EPOLLIN
 }
 
 func (s *server) accept() error {
@@ -131,7 +131,7 @@ func (s *server) accept() error {
 		for len(s.conns) <= fd {
 			s.conns = append(s.conns, nil)
 		}
-		s.conns[fd] = &conn{fd: fd}
+		s.conns[fd] = &conn{server: s, fd: fd}
 		if err := s.watch(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN); err != nil {
 			return fmt.Errorf("epoll: %w", err)
 		}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirws/weir/bench/peers/floor/result"
+)
+
+func TestParse(t *testing.T) {
+	o, err := parse([]string{"--target", "floor-go", "--target", "mine=/bin/mine --on {addr}", "--scenario", "echo-16,latency"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.targets) != 2 || o.targets[0].name != "floor-go" || o.targets[1].name != "mine" {
+		t.Errorf("targets %+v", o.targets)
+	}
+	want := []string{"/bin/mine", "--on", "127.0.0.1:99"}
+	if got := o.targets[1].commandLine("/dir", "99"); !slices.Equal(got, want) {
+		t.Errorf("command %q, want %q", got, want)
+	}
+	if len(o.scenarios) != 2 || o.scenarios[0].name != "echo-16" || o.scenarios[1].name != "latency" {
+		t.Errorf("scenarios %+v", o.scenarios)
+	}
+}
+
+func TestParseDefaults(t *testing.T) {
+	o, err := parse(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.targets) != defaultTargets || len(o.scenarios) != len(scenarios) {
+		t.Errorf("%d targets, %d scenarios", len(o.targets), len(o.scenarios))
+	}
+	want := []string{"/dir/floor-c", "99"}
+	if got := o.targets[0].commandLine("/dir", "99"); !slices.Equal(got, want) {
+		t.Errorf("command %q, want %q", got, want)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, args := range [][]string{
+		{"--target", "unknown"},
+		{"--target", "=command"},
+		{"--target", "name="},
+		{"--target", "floor-c", "--target", "floor-c=true"},
+		{"--scenario", "echo-1,unknown"},
+		{"--rounds", "0"},
+		{"--duration", "0s"},
+		{"--warm-up", "-1s"},
+		{"stray"},
+	} {
+		if _, err := parse(args, io.Discard); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}
+
+// rounds are results with these costs in nanoseconds per message.
+func rounds(costs ...time.Duration) []result.Result {
+	var all []result.Result
+	for _, c := range costs {
+		all = append(all, result.Result{Messages: 1000, Wall: time.Second, Server: 1000 * c})
+	}
+	return all
+}
+
+func TestRatiosAreTakenRoundByRound(t *testing.T) {
+	// The machine became twice as fast for the last round.
+	base := series{Rounds: rounds(1000, 1000, 500)}
+	s := series{Rounds: rounds(1100, 1200, 650)}
+	got := s.ratios(base)
+	if want := []float64{1.1, 1.2, 1.3}; !slices.Equal(got, want) {
+		t.Errorf("ratios %v, want %v", got, want)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, tt := range []struct {
+		figures []float64
+		want    float64
+	}{
+		{[]float64{7}, 7},
+		{[]float64{3, 1}, 2},
+		{[]float64{9, 1, 5}, 5},
+		{[]float64{4, 1, 9, 2}, 3},
+	} {
+		name := slices.Clone(tt.figures)
+		if got := median(tt.figures); got != tt.want {
+			t.Errorf("median(%v) = %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+func TestPrint(t *testing.T) {
+	timed := rounds(3000)
+	timed[0].Latency = &result.Latency{P50: 30 * time.Microsecond, P99: 2 * time.Millisecond, Max: time.Second}
+	r := report{Scenario: "echo-1", About: "an echo", Targets: []series{
+		{Name: "floor-c", Rounds: rounds(2000, 1000)},
+		{Name: "peer", Rounds: timed},
+		{Name: "broken", Failure: "it broke"},
+	}}
+	var out bytes.Buffer
+	if err := r.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+echo-1: an echo
+   target  CPU/message  ratio  from    to  messages/s  busy  others   p50  p99  max
+  floor-c     1.500 µs  1.000  1.00  1.00        1000   0 %     0 %                
+     peer     3.000 µs  1.500  1.50  1.50        1000   0 %     0 %  30µs  2ms   1s
+   broken       failed                                                             
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if failures := r.failures(); len(failures) != 1 {
+		t.Errorf("failures %v", failures)
+	}
+}
+
+// quick is a run of the C floor that is too short to mean anything, on a
+// processor that every machine has.
+func quick(args ...string) []string {
+	return append([]string{"--scenario", "echo-1", "--rounds", "1", "--duration", "50ms", "--warm-up", "10ms",
+		"--server-cpu", "0", "--target", "floor-c"}, args...)
+}
+
+func TestRun(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	file := filepath.Join(t.TempDir(), "result.json")
+	var out bytes.Buffer
+	err := run(t.Context(), quick("--target", "ends=false", "--json", file), &out, io.Discard)
+	if err == nil || !strings.Contains(out.String(), "floor-c") {
+		t.Errorf("error %v, printed %s", err, out.Bytes())
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []report
+	if err := json.Unmarshal(text, &reports); err != nil {
+		t.Fatal(err)
+	}
+	if len(reports) != 1 || len(reports[0].Targets) != 2 {
+		t.Fatalf("reports %+v", reports)
+	}
+	for i, failed := range []bool{false, true} {
+		if s := reports[0].Targets[i]; (s.Failure != "") != failed || (len(s.Rounds) == 0) != failed {
+			t.Errorf("target %s: failure %q, %d rounds", s.Name, s.Failure, len(s.Rounds))
+		}
+	}
+}
+
+func TestRunStops(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	ctx, cancel := context.WithCancel(t.Context())
+	progress := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
+	err := run(ctx, quick("--rounds", "1000000"), io.Discard, progress)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("run = %v, want context.Canceled", err)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
