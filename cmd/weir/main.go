@@ -1,0 +1,17 @@
+// Command weir serves WebSocket connections.
+//
+//	weir serve		listen on 127.0.0.1:7681, with a chat page to try
+//	weir help serve		its flags
+//
+// It exits with 0 when all went well, 1 when something failed, and 2 when it was
+// called in a way it does not understand.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/weirws/weir/engine"
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+const (
+	progressInterval = time.Second            // between two lines about a drain
+	serviceWait      = 100 * time.Millisecond // of one call of Service
+)
+
+// serve listens and serves until ctx is done or a signal to terminate comes, and
+// then drains. A signal during the drain cuts it short.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseServe(args, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	s := &server{said: announcer{w: stderr, json: o.json, log: o.logger}}
+	o.engine.HTTP = newSite(s.isReady)
+	o.engine.Mux = newRoutes()
+	if s.engine, err = engine.New(o.engine); err != nil {
+		return err
+	}
+	spareProcessor(s.engine.Options())
+	if err := s.engine.Start(); err != nil {
+		return startError(err, s.engine.Options())
+	}
+	s.said.listening(s.engine, o.engine.MaxConnections)
+	return s.run(ctx, signals)
+}
+
+// newRoutes are the WebSocket paths.
+func newRoutes() *handler.Mux {
+	m := handler.NewMux()
+	m.Handle("/echo", handler.Echo{})
+	m.Handle("/broadcast", handler.Func(func(c handler.Conn, op frame.Opcode, payload []byte) {
+		c.Hub().Broadcast(op, payload, handler.Audience{Path: c.Path()})
+	}))
+	return m
+}
+
+// spareProcessor leaves a processor to handlers that do not run on the loops: a loop
+// that waits keeps its own for a while, and on a machine with one processor the
+// handlers would wait for that.
+func spareProcessor(o engine.Options) {
+	if o.Mode != engine.OnLoop && runtime.GOMAXPROCS(0) <= o.Loops {
+		runtime.GOMAXPROCS(o.Loops + 1)
+	}
+}
+
+// startError says in terms of the flags what kept the engine from starting.
+func startError(err error, o engine.Options) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: the address is in use; choose another one with --address", o.Address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("cannot listen on %s: permission denied; choose another one with --address", o.Address)
+	}
+	return fmt.Errorf("cannot listen on %s: %w", o.Address, err)
+}
+
+// A server is one call of serve.
+type server struct {
+	engine *engine.Engine
+	said   announcer
+}
+
+// isReady reports whether new connections are welcome.
+func (s *server) isReady() bool {
+	_, draining := s.engine.Draining()
+	return !draining
+}
+
+// run serves until the engine has ended.
+func (s *server) run(ctx context.Context, signals <-chan os.Signal) error {
+	running, drain := context.WithCancel(context.Background())
+	defer drain()
+	ended := make(chan error, 1)
+	go func() { ended <- s.engine.Run(running) }() // ends with the engine, which every return below waits for
+
+	if s.engine.Options().Mode == engine.Service {
+		defer s.callService()()
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	case <-signals:
+	}
+	drain()
+	return s.awaitDrain(ended, signals)
+}
+
+// awaitDrain tells how the drain goes on, until it is over.
+func (s *server) awaitDrain(ended <-chan error, signals <-chan os.Signal) error {
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	for {
+		left, _ := s.engine.Draining()
+		s.said.draining(left)
+		select {
+		case err := <-ended:
+			s.said.stopped()
+			return err
+		case <-tick.C:
+		case <-signals:
+			left, _ := s.engine.Draining()
+			s.said.cutting(left)
+			err := s.engine.Close()
+			s.said.stopped()
+			return err
+		}
+	}
+}
+
+// callService runs the handlers on one goroutine until the function it returns is
+// called, which runs what is left and waits for that.
+func (s *server) callService() (stop func()) {
+	var caller sync.WaitGroup
+	ended := make(chan struct{})
+	caller.Go(func() {
+		for {
+			select {
+			case <-ended:
+				for s.engine.Service(0) > 0 {
+				}
+				return
+			default:
+				s.engine.Service(serviceWait)
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		caller.Wait()
+	}
+}
