@@ -44,8 +44,12 @@ func newClock() (*clock, error) {
 // descriptor is what the poller is to watch, edge-triggered.
 func (c *clock) descriptor() int { return c.fd }
 
-// hush has nothing to do: see bell.hush.
-func (c *clock) hush() {}
+// hush reads the clock, without which it would not tick again: the kernel starts an
+// interval of a timerfd when the one before has been read.
+func (c *clock) hush() {
+	var ticks [8]byte
+	_, _ = readSocket(c.fd, ticks[:])
+}
 
 // start makes the clock tick every interval; zero stops it.
 func (c *clock) start(interval time.Duration) {
