@@ -121,11 +121,6 @@ func (l *loop) run() error {
 	l.now = l.engine.clockMillis()
 	err := l.poller.Polling(l.onEvent)
 	l.closeMail()
-	for _, c := range l.conns {
-		if c != nil {
-			c.drop(errLoopEnded)
-		}
-	}
 	// Some may have heard from OnOpen too late.
 	for _, c := range slices.Concat(l.attended[l.seen:], l.mail.conns) {
 		c.attend()

@@ -3,8 +3,8 @@ package engine
 import "sync"
 
 // A mailbox holds what other goroutines want of a loop. A connection is in it at
-// most once (Conn.pending says what for), so its length is bounded by the number
-// of connections.
+// most once (Conn.pending says what for), or twice when OnOpen has returned, so its
+// length is bounded by the number of connections.
 type mailbox struct {
 	bell bell
 
@@ -25,13 +25,27 @@ const (
 	wantFinish                    // the close frames of both sides are exchanged, or will be with the outbox
 )
 
-// ask asks the connection's loop for something, from any goroutine. It reports
-// false if the loop has ended.
-func (c *Conn) ask(what uint32) bool {
-	if c.pending.Or(what) != 0 {
-		return true
+// ask asks the connection's loop for something, from any goroutine. If the loop has
+// ended nothing happens.
+func (c *Conn) ask(what uint32) {
+	if c.pending.Or(what) == 0 {
+		c.post()
 	}
+}
+
+// post puts the connection in the mailbox. It reports false if the loop has ended.
+func (c *Conn) post() bool {
 	return c.loop.mail.post(func(m *mailbox) { m.conns = append(m.conns, c) })
+}
+
+// answerOpen tells the loop that OnOpen has returned. A loop that has ended may have
+// left something pending that it was asked for too late, so that does not say whether
+// it will look: the mailbox does. A second entry there does no harm.
+func (c *Conn) answerOpen() {
+	c.pending.Or(wantOpen)
+	if !c.post() && c.pending.Swap(0)&wantOpen != 0 {
+		c.openedTooLate()
+	}
 }
 
 // do runs a task on the loop. It reports false, and the task never runs, if the loop
@@ -108,13 +122,25 @@ func (l *loop) ringAgain() {
 	}
 }
 
-// closeMail runs the tasks that are left and lets no more come.
+// closeMail runs the tasks that are left, drops all connections and lets no more mail
+// come, in this order: whoever finds the mailbox closed may rely on it that the
+// connection is dropped.
 func (l *loop) closeMail() {
-	l.mail.mu.Lock()
-	l.mail.ended = true
-	tasks := l.mail.tasks
-	l.mail.mu.Unlock()
-	for _, task := range tasks {
-		task()
+	m := &l.mail
+	for ended := false; !ended; {
+		for _, c := range l.conns {
+			if c != nil {
+				c.drop(errLoopEnded)
+			}
+		}
+		m.mu.Lock()
+		tasks := m.tasks
+		m.tasks = nil
+		ended = len(tasks) == 0 // a task may have brought another connection
+		m.ended = ended
+		m.mu.Unlock()
+		for _, task := range tasks {
+			task()
+		}
 	}
 }

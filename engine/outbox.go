@@ -31,7 +31,7 @@ type outQueue struct {
 	items    []outItem
 	next     int    // items before it have been written
 	off      int    // bytes of items[next] that have been written
-	sealed   int    // items before it are being written and must not grow
+	sealed   int    // items before it are being written, or have to be, and must not grow
 	bytes    int    // waiting
 	messages uint64 // appended and not yet counted
 }
@@ -115,8 +115,9 @@ func (o *outbox) appendClose(code frame.CloseCode, reason string) bool {
 }
 
 // endWithClose puts the last close frame into the queue of a connection that the
-// engine ends: behind what waits, or in its place, but for an item that has been
-// written in part. A close frame that is in the queue already stays the only one.
+// engine ends: behind what waits, or in its place, but for the response of the
+// opening handshake or an item that has been written in part. A close frame that is
+// in the queue already stays the only one.
 func (o *outbox) endWithClose(code frame.CloseCode, reason string, replace bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,11 +126,7 @@ func (o *outbox) endWithClose(code frame.CloseCode, reason string, replace bool)
 	}
 	o.closed, o.err = true, nil
 	if q := o.queue; q != nil && replace {
-		keep := q.next
-		if q.off > 0 {
-			keep++
-		}
-		o.truncate(keep)
+		o.truncate(max(q.next, q.sealed))
 	}
 	o.putClose(code, reason)
 }
@@ -143,6 +140,7 @@ func (o *outbox) putFirst(b *frame.Buffer) {
 	o.queue.items = append(o.queue.items, outItem{})
 	copy(o.queue.items[1:], o.queue.items)
 	o.queue.items[0] = outItem{own: b}
+	o.queue.sealed = 1
 	o.queue.bytes += len(b.B)
 }
 

@@ -220,9 +220,7 @@ func (c *Conn) handle(b *batch, ev *event) {
 	switch ev.kind {
 	case eventOpen:
 		c.callOpen()
-		if !c.ask(wantOpen) {
-			c.openedTooLate()
-		}
+		c.answerOpen()
 	case eventMessage:
 		payload := b.payload(ev)
 		if !c.hushed.Load() {
