@@ -39,13 +39,35 @@ func (c *Conn) peerClosed(payload []byte) {
 		c.startFinishing()
 		return
 	}
-	c.inbox.put(eventPeerClose)
-	c.schedule()
+	c.handOver() // what came before it
+	c.notify(eventPeerClose)
+}
+
+// violated fails a connection whose peer has broken the protocol. The close frame
+// follows when the handler has seen all messages that came before and what it
+// answered is in the outbox.
+func (c *Conn) violated(err error) {
+	c.handOver() // what came before it
+	if c.state != stateOpen || c.inbox.isEmpty() {
+		c.fail(err)
+		return
+	}
+	c.end(handler.CloseStatus{Code: frame.CloseAbnormal, Err: err})
+	c.leave()
+	c.decoder.Release()
+	c.paused = pauseDone
+	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
+	c.state = statePeerClose
+	c.notify(eventPeerClose)
 }
 
 // startFinishing answers the peer's close frame with the same code (RFC 6455
-// section 5.5.1). When that is written the connection ends.
+// section 5.5.1), after which the connection ends, or fails it for its violation.
 func (c *Conn) startFinishing() {
+	if err := c.ending.status.Err; err != nil {
+		c.fail(err)
+		return
+	}
 	c.outbox.appendClose(c.ending.status.Code, "")
 	c.state = stateFinishing
 	c.wake(c.loop.at(c.loop.engine.options.CloseTimeout))
@@ -161,8 +183,8 @@ func (c *Conn) closed() {
 		c.callClose()
 		return
 	}
-	c.inbox.put(eventClose)
-	c.schedule()
+	c.handOver() // what came before, if this happens while reading
+	c.notify(eventClose)
 }
 
 // end records how the connection ends, the first time.

@@ -18,7 +18,7 @@ const (
 	stateOpening                    // OnOpen is running or about to
 	stateOpen                       // messages flow
 	stateClosing                    // our close frame is sent or queued, the peer's has not come
-	statePeerClose                  // the peer's close frame has come; handlers finish, then ours follows
+	statePeerClose                  // the peer's close frame, or violation, has come; handlers finish, then our close frame follows
 	stateFinishing                  // both are exchanged but for what the outbox holds
 	stateLingering                  // our side is shut; what still arrives is thrown away
 	stateGone                       // the socket is closed or has left the engine

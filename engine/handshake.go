@@ -91,8 +91,7 @@ func (c *Conn) handshakeArrived() {
 		c.decideOpen()
 		return
 	}
-	c.inbox.put(eventOpen)
-	c.schedule()
+	c.notify(eventOpen)
 }
 
 // decideOpen acts on OnOpen's verdict: it sends the response, and behind it what

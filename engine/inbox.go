@@ -12,11 +12,12 @@ import (
 type inbox struct {
 	load    atomic.Int64 // messages<<loadShift + bytes, waiting or being handled
 	waiting atomic.Bool  // the loop waits until there is room
-	front   *batch       // being worked off; belongs to the runner
 
 	mu     sync.Mutex
 	back   *batch // nil while empty
 	queued bool   // the connection is in the run queue or with a runner
+
+	front *batch // being worked off; the runner's
 }
 
 const loadShift = 40
@@ -26,6 +27,7 @@ type batch struct {
 	events []event
 	next   int           // events before it have been handled
 	small  *frame.Buffer // payloads that were copied out of the read buffer, end to end
+	load   int64         // of the messages when they were added
 }
 
 // An event is one call of the handler.
@@ -43,7 +45,7 @@ type eventKind uint8
 const (
 	eventOpen eventKind = iota
 	eventMessage
-	eventPeerClose // every message has been handled: answer the peer's close frame
+	eventPeerClose // every message has been handled: answer the peer's close frame, or violation
 	eventClose
 )
 
@@ -56,6 +58,7 @@ func (b *batch) recycle() {
 	if cap(b.events) > keptEvents {
 		return
 	}
+	clear(b.events)
 	*b = batch{events: b.events[:0]}
 	batches.Put(b)
 }
@@ -71,51 +74,55 @@ func (b *batch) payload(ev *event) []byte {
 	return b.small.B[ev.start:end:end]
 }
 
-// put appends an event without payload.
-func (in *inbox) put(kind eventKind) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.open().events = append(in.back.events, event{kind: kind})
-}
-
-// putMessage appends a message: its payload is copied out of the read buffer,
-// unless it comes in a buffer of its own, which the inbox takes over.
-func (in *inbox) putMessage(m frame.Message) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	b := in.open()
+// add appends a message: its payload is copied out of the read buffer, unless it
+// comes in a buffer of its own, which the batch takes over. rest bytes may follow.
+func (b *batch) add(m frame.Message, rest int) {
 	ev := event{kind: eventMessage, op: m.Op, buffer: m.Buffer}
 	switch {
 	case m.Buffer != nil:
 		ev.large = m.Payload
 	case len(m.Payload) > 0:
 		if b.small == nil {
-			b.small = frame.NewBuffer(len(m.Payload))
+			b.small = frame.NewBuffer(len(m.Payload) + rest)
 		}
 		ev.start, ev.length = len(b.small.B), len(m.Payload)
 		b.small.Append(m.Payload)
 	}
 	b.events = append(b.events, ev)
-	in.load.Add(1<<loadShift + int64(len(m.Payload)))
+	b.load += 1<<loadShift + int64(len(m.Payload))
 }
 
-func (in *inbox) open() *batch {
-	if in.back == nil {
-		in.back = batches.Get().(*batch)
+// join appends the events of another batch, which is recycled.
+func (b *batch) join(next *batch) {
+	start := 0
+	if next.small != nil {
+		if b.small == nil {
+			b.small = frame.NewBuffer(len(next.small.B))
+		}
+		start = len(b.small.B)
+		b.small.Append(next.small.B)
 	}
-	return in.back
+	for _, ev := range next.events {
+		ev.start += start
+		b.events = append(b.events, ev)
+	}
+	next.recycle()
 }
 
-// claim reports whether the connection has to be put in the run queue: it has
-// events and is not there.
-func (in *inbox) claim() bool {
+// give appends a batch of events. It reports whether the connection has to be put
+// in the run queue: it was not there.
+func (in *inbox) give(b *batch) bool {
+	in.load.Add(b.load)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.queued || in.back == nil {
-		return false
+	if in.back == nil {
+		in.back = b
+	} else {
+		in.back.join(b)
 	}
+	claimed := !in.queued
 	in.queued = true
-	return true
+	return claimed
 }
 
 // take returns the batch to work on. Without one it gives up the claim and
@@ -134,8 +141,8 @@ func (in *inbox) take() *batch {
 	return in.front
 }
 
-// handled accounts for a message of n bytes that its handler is done with.
-func (in *inbox) handled(n int) { in.load.Add(-(1<<loadShift + int64(n))) }
+// isEmpty reports whether the handler is done with every message.
+func (in *inbox) isEmpty() bool { return in.load.Load() == 0 }
 
 // isFull reports whether more waits than the bounds allow.
 func (in *inbox) isFull(o *Options) bool { return over(in.load.Load(), o.InboxBytes, o.InboxMessages) }

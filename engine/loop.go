@@ -41,6 +41,7 @@ type loop struct {
 	due   time.Duration
 
 	readBuf  []byte
+	batch    *batch   // messages of the connection that is being read
 	writeBuf []byte   // small frames are gathered here into one write
 	bufs     [][]byte // scratch of flush
 	iov      iovec
@@ -121,6 +122,11 @@ func (l *loop) run() error {
 	l.now = l.engine.clockMillis()
 	err := l.poller.Polling(l.onEvent)
 	l.closeMail()
+	for _, c := range l.conns {
+		if c != nil {
+			c.drop(errLoopEnded)
+		}
+	}
 	// Some may have heard from OnOpen too late.
 	for _, c := range slices.Concat(l.attended[l.seen:], l.mail.conns) {
 		c.attend()

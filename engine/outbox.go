@@ -9,7 +9,7 @@ import (
 
 const (
 	joinBytes     = 16 << 10 // frames are joined in one buffer up to this
-	firstBytes    = 256      // capacity of a new buffer for joining
+	firstBytes    = 512      // capacity of a new buffer for joining
 	gatheredItems = 64       // at most so many items go into one write
 	keptItems     = 64       // a larger queue is not kept for reuse
 )
@@ -22,7 +22,8 @@ type outbox struct {
 	mu      sync.Mutex
 	queue   *outQueue // nil while nothing waits
 	closed  bool      // a close frame is in the queue, or nothing can be sent any more
-	stalled bool      // the loop waits for the socket and need not be told of more
+	told    bool      // the loop will look here without being asked again
+	stalled bool      // the loop waits for the socket
 	err     error     // why the loop is to fail the connection
 }
 
@@ -55,7 +56,14 @@ var outQueues = sync.Pool{New: func() any { return new(outQueue) }}
 // An appended is what became of an append.
 type appended struct {
 	err  error
-	tell bool // the loop does not know that there is something to do
+	tell bool // the loop has to be asked to look
+}
+
+// hold makes sends leave the loop alone: it will look here by itself, soon.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	o.told = true
+	o.mu.Unlock()
 }
 
 // appendFrame encodes one frame at the end of the queue.
@@ -67,13 +75,16 @@ func (o *outbox) appendFrame(e *Engine, op frame.Opcode, payload []byte) appende
 		return o.appendBuffer(e, b)
 	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if err := o.admit(e, size); err != nil {
-		return appended{err: err, tell: o.err != nil}
+		tell := o.err != nil
+		o.mu.Unlock()
+		return appended{err: err, tell: tell}
 	}
 	b := o.queue.room(size)
 	b.B = frame.AppendMessage(b.B, op, payload)
-	return o.added(e, size)
+	a := o.added(e, size)
+	o.mu.Unlock()
+	return a
 }
 
 // appendBuffer puts frames encoded in b at the end of the queue, which takes b
@@ -191,7 +202,11 @@ func (o *outbox) added(e *Engine, size int) appended {
 	q.bytes += size
 	q.messages++
 	soft := e.options.OutboxSoftBytes
-	return appended{tell: !o.stalled || (before <= soft && q.bytes > soft)}
+	if o.told && !(o.stalled && before <= soft && q.bytes > soft) {
+		return appended{}
+	}
+	o.told = true
+	return appended{tell: true}
 }
 
 // room returns a buffer at the end of the queue into which size bytes may be
@@ -199,7 +214,9 @@ func (o *outbox) added(e *Engine, size int) appended {
 func (q *outQueue) room(size int) *frame.Buffer {
 	if last := len(q.items) - 1; last >= max(q.sealed, q.next) {
 		if b := q.items[last].own; b != nil && len(b.B)+size <= joinBytes {
-			b.Grow(size)
+			if len(b.B)+size > cap(b.B) {
+				b.Grow(max(size, 3*cap(b.B))) // few steps from the first size to the last
+			}
 			return b
 		}
 	}
@@ -214,7 +231,7 @@ func (o *outbox) take(bufs [][]byte) ([][]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	q := o.queue
-	o.stalled = false
+	o.told, o.stalled = false, false
 	if q == nil || o.err != nil {
 		return bufs, o.err
 	}
@@ -235,7 +252,7 @@ func (o *outbox) take(bufs [][]byte) ([][]byte, error) {
 func (o *outbox) wrote(n int, stalled bool) (waiting int, messages uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.stalled = stalled
+	o.told, o.stalled = o.told || stalled, stalled
 	q := o.queue
 	messages, q.messages = q.messages, 0
 	q.bytes -= n

@@ -75,24 +75,23 @@ func (c *Conn) decode(in []byte) {
 	e := c.loop.engine
 	onLoop := e.options.Mode == OnLoop
 	if onLoop {
-		// Handlers run right here: their sends need not wake the loop.
-		c.pending.Or(wantFlush)
+		c.outbox.hold() // handlers run right here, and what they send is written below
 	}
 	var messages uint64
-	replied := false
+	flush := onLoop
 	for len(in) > 0 && (c.state == stateOpen || c.state == stateClosing) {
 		m, n, err := c.decoder.Decode(in)
 		if err != nil {
-			c.fail(err)
+			c.violated(err)
 			break
 		}
 		in = in[n:]
 		switch m.Op {
 		case frame.Text, frame.Binary:
 			messages++
-			c.deliver(m)
+			c.deliver(m, len(in))
 		case frame.Ping:
-			replied = true
+			flush = true
 			c.pong(m.Payload)
 		case frame.Close:
 			c.peerClosed(m.Payload)
@@ -104,13 +103,9 @@ func (c *Conn) decode(in []byte) {
 	if messages > 0 {
 		c.told = c.loop.now
 		c.loop.count.messagesIn.Add(messages)
-		if !onLoop {
-			c.schedule()
-		}
+		c.handOver()
 	}
-	if onLoop {
-		c.attend()
-	} else if replied && c.fd >= 0 {
+	if flush {
 		c.flush()
 	}
 }

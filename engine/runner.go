@@ -81,9 +81,11 @@ func (q *runQueue) passOn() {
 	}
 }
 
-// schedule puts the connection in the run queue if it has events and is not there.
-func (c *Conn) schedule() {
-	if c.inbox.claim() {
+// notify hands the handler an event that is no message.
+func (c *Conn) notify(kind eventKind) {
+	b := batches.Get().(*batch)
+	b.events = append(b.events, event{kind: kind})
+	if c.inbox.give(b) {
 		c.loop.engine.runnable(c)
 	}
 }
@@ -200,12 +202,18 @@ func (e *Engine) turn(c *Conn) (ran int) {
 		if b == nil {
 			return ran
 		}
+		var done int64
 		for b.next < len(b.events) && ran < eventsPerTurn {
 			ev := &b.events[b.next]
 			b.next++
-			c.handle(b, ev)
+			done += c.handle(b, ev)
 			ran++
+			if c.inbox.waiting.Load() {
+				c.consumed(done)
+				done = 0
+			}
 		}
+		c.consumed(done)
 		if b.next == len(b.events) {
 			c.inbox.front = nil
 			b.recycle()
@@ -215,8 +223,9 @@ func (e *Engine) turn(c *Conn) (ran int) {
 	return ran
 }
 
-// handle calls the handler for one event.
-func (c *Conn) handle(b *batch, ev *event) {
+// handle calls the handler for one event. It returns what that takes off the load of
+// the inbox.
+func (c *Conn) handle(b *batch, ev *event) (load int64) {
 	switch ev.kind {
 	case eventOpen:
 		c.callOpen()
@@ -226,38 +235,55 @@ func (c *Conn) handle(b *batch, ev *event) {
 		if !c.hushed.Load() {
 			c.callMessage(ev.op, payload)
 		}
+		load = 1<<loadShift + int64(len(payload))
 		ev.buffer.Release()
-		ev.buffer, ev.large = nil, nil
-		c.consumed(len(payload))
 	case eventPeerClose:
 		c.ask(wantFinish)
 	case eventClose:
 		c.callClose()
 	}
+	return load
 }
 
-// consumed lets the loop read on when the inbox it paused for is half empty.
-func (c *Conn) consumed(n int) {
-	c.inbox.handled(n)
+// consumed takes load off the inbox, and lets the loop read on if it waits for that
+// and half of the bound is free.
+func (c *Conn) consumed(load int64) {
+	c.inbox.load.Add(-load)
 	if c.inbox.waiting.Load() && c.inbox.hasRoom(&c.loop.engine.options) && c.inbox.waiting.Swap(false) {
 		c.ask(wantRead)
 	}
 }
 
-// deliver hands a message to the handler: at once in mode OnLoop, otherwise by way
-// of the inbox.
-func (c *Conn) deliver(m frame.Message) {
-	if c.hushed.Load() {
+// deliver hands a message to the handler: at once in mode OnLoop, otherwise with
+// handOver at the end of what was read, of which rest bytes are left.
+func (c *Conn) deliver(m frame.Message, rest int) {
+	l := c.loop
+	switch {
+	case c.hushed.Load():
 		m.Buffer.Release()
-		return
-	}
-	e := c.loop.engine
-	if e.options.Mode == OnLoop {
+	case l.engine.options.Mode == OnLoop:
 		c.callMessage(m.Op, m.Payload)
 		m.Buffer.Release()
+	default:
+		if l.batch == nil {
+			l.batch = batches.Get().(*batch)
+		}
+		l.batch.add(m, rest)
+	}
+}
+
+// handOver puts the messages of one read in the inbox. If that is full, reading
+// stops until it is half empty.
+func (c *Conn) handOver() {
+	b := c.loop.batch
+	if b == nil {
 		return
 	}
-	c.inbox.putMessage(m)
+	c.loop.batch = nil
+	e := c.loop.engine
+	if c.inbox.give(b) {
+		e.runnable(c)
+	}
 	if c.paused&pauseInbox == 0 && c.inbox.isFull(&e.options) {
 		c.pause(pauseInbox)
 		// The handler may have caught up before it could see that the loop waits.
