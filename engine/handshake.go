@@ -228,6 +228,9 @@ func (c *Conn) refuse(r *handler.Refusal) {
 		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header: r.Header, ContentLength: int64(len(r.Body)), Body: io.NopCloser(bytes.NewReader(r.Body)),
 	}
+	if b := c.hs.bytes; b != nil && bytes.HasPrefix(b.B, []byte("HEAD ")) {
+		response.Request = &http.Request{Method: http.MethodHead} // leaves the body out
+	}
 	b := frame.NewBuffer(512)
 	_ = response.Write(memory{out: b})
 	c.dropHandshake()
