@@ -9,8 +9,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+
 	"github.com/weirws/weir/frame"
-	"github.com/weirws/weir/handler"
 )
 
 const (
@@ -74,20 +75,31 @@ func (c *Conn) handOff() {
 		return
 	}
 	hc := &httpConn{engine: e, fd: c.fd, head: c.hs.bytes}
+	// The HTTP server makes another descriptor of it, and a poller cannot be told to
+	// forget a socket by a number that is closed.
+	_ = l.poller.Delete(c.fd)
 	select {
 	case e.http.queue <- hc:
 	default:
 		e.active.Add(-1)
-		c.refuse(handler.Refuse(http.StatusServiceUnavailable, "too many requests wait"))
+		c.refuseHandOff()
 		return
 	}
 	// From here on the HTTP server may be using the socket already; the loop only
 	// forgets it.
-	_ = l.poller.Delete(c.fd)
 	e.count.handedOff.Add(1)
 	c.hs = nil
 	c.state = stateGone
 	l.remove(c)
+}
+
+// refuseHandOff answers a request that the HTTP server has no time for.
+func (c *Conn) refuseHandOff() {
+	if err := c.loop.poller.AddRead(&netpoll.PollAttachment{FD: c.fd}, true); err != nil {
+		c.drop(err)
+		return
+	}
+	c.refuse(busy("too many requests wait"))
 }
 
 // Accept implements net.Listener.
