@@ -48,7 +48,7 @@ func (a announcer) listening(e *engine.Engine, asked int) {
 func addresses(addr net.Addr) []fact {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
-		return []fact{{"listening", "unix socket " + addr.String()}}
+		return []fact{{"listening", addr.String()}}
 	}
 	host := tcp.String()
 	if tcp.IP.IsUnspecified() {
@@ -69,10 +69,14 @@ func limits(o engine.Options) []fact {
 		engine.Service: "one goroutine that calls Service",
 		engine.OnLoop:  "the loops",
 	}
+	compression := "off"
+	if o.Deflate.Enabled {
+		compression = "on"
+	}
 	return []fact{
 		{"handlers", fmt.Sprintf("on %s; event loops: %d", where[o.Mode], o.Loops)},
 		{"connections", fmt.Sprintf("at most %d", o.MaxConnections)},
-		{"message", fmt.Sprintf("at most %s", size(o.MaxMessageBytes))},
+		{"message", fmt.Sprintf("at most %s; compression %s", size(o.MaxMessageBytes), compression)},
 		{"queues", fmt.Sprintf("inbox %s; outbox %s, at most %s", size(o.InboxBytes), size(o.OutboxSoftBytes), size(o.OutboxHardBytes))},
 	}
 }
@@ -89,12 +93,19 @@ func size(n int) string {
 	}
 }
 
+func connections(n int) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
+}
+
 func (a announcer) draining(left int) {
-	a.say(fmt.Sprintf("draining: %d connections left", left), "draining", slog.Int("connections", left))
+	a.say("draining: "+connections(left)+" left", "draining", slog.Int("connections", left))
 }
 
 func (a announcer) cutting(left int) {
-	a.say(fmt.Sprintf("cutting %d connections", left), "cutting", slog.Int("connections", left))
+	a.say("cutting "+connections(left), "cutting", slog.Int("connections", left))
 }
 
 func (a announcer) stopped() { a.say("stopped", "stopped") }

@@ -80,7 +80,7 @@ func findCommand(name string) (command, error) {
 		names = append(names, c.name)
 	}
 	if near, ok := nearest(name, names); ok {
-		return command{}, usagef("there is no command %q; did you mean %s? The commands are %s", name, near, commandNames())
+		return command{}, usagef("there is no command %q, perhaps %s is meant; the commands are %s", name, near, commandNames())
 	}
 	return command{}, usagef("there is no command %q; the commands are %s", name, commandNames())
 }
