@@ -100,13 +100,13 @@ func (c *Conn) linger() {
 	c.flush()
 }
 
-// closeFor is the close code, and the reason if the peer can do anything about it,
-// for an error.
+// closeFor is the close code for an error, and a reason if the peer did nothing
+// wrong in itself; what rule a peer has broken is for the log.
 func closeFor(err error) (frame.CloseCode, string) {
 	var violation *frame.ProtocolError
 	switch {
 	case errors.As(err, &violation):
-		return violation.Code, violation.Rule
+		return violation.Code, ""
 	case errors.Is(err, handler.ErrSlowConsumer):
 		return frame.ClosePolicyViolation, "too slow to read"
 	case errors.Is(err, handler.ErrIdleTimeout):

@@ -70,15 +70,16 @@ func New(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Engine{
+	e := &Engine{
 		options:        o,
 		decoderOptions: frame.DecoderOptions{Role: frame.Server, MaxMessageBytes: o.MaxMessageBytes},
 		epoch:          time.Now(),
-		run:            newRunQueue(),
 		empty:          make(chan struct{}, 1),
 		cut:            make(chan struct{}),
 		ended:          make(chan struct{}),
-	}, nil
+	}
+	e.run = newRunQueue(e.rescueBursts)
+	return e, nil
 }
 
 // Start listens and serves, and returns at once. A port that is in use is an error,

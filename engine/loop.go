@@ -41,6 +41,7 @@ type loop struct {
 	due   time.Duration
 
 	readBuf  []byte
+	pushed   int      // connections put in the run queue since a runner was called
 	batch    *batch   // messages of the connection that is being read
 	writeBuf []byte   // small frames are gathered here into one write
 	bufs     [][]byte // scratch of flush
@@ -72,7 +73,7 @@ func newLoop(e *Engine, l listener) (*loop, error) {
 		listener: l,
 		conns:    make([]*Conn, initialTableSize),
 		readBuf:  make([]byte, readBufferBytes),
-		mail:     mailbox{bell: bell{fd: -1}},
+		mail:     mailbox{bell: bell{fd: -1}, bursts: &e.run.bursts},
 	}
 	var err error
 	if lp.poller, err = netpoll.OpenPoller(); err != nil {
@@ -131,6 +132,7 @@ func (l *loop) run() error {
 	for _, c := range slices.Concat(l.attended[l.seen:], l.mail.conns) {
 		c.attend()
 	}
+	l.callRunner()
 	l.release()
 	if errors.Is(err, gneterrors.ErrEngineShutdown) {
 		return nil
@@ -181,6 +183,7 @@ func (l *loop) onRing() error {
 	}
 	l.attend()
 	l.continueBroadcast()
+	l.callRunner()
 	l.ringAgain()
 	return nil
 }

@@ -1,19 +1,24 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A mailbox holds what other goroutines want of a loop. A connection is in it at
 // most once (Conn.pending says what for), or twice when OnOpen has returned, so its
 // length is bounded by the number of connections.
 type mailbox struct {
-	bell bell
+	bell   bell
+	bursts *atomic.Int32 // while it is not 0, somebody will call remind
 
-	mu    sync.Mutex
-	rung  bool // the bell has been rung and not been answered
-	conns []*Conn
-	tasks []func()
-	casts []publication
-	ended bool
+	mu     sync.Mutex
+	rung   bool // the bell has been rung and not been answered
+	posted bool // there is something that the loop has not seen
+	conns  []*Conn
+	tasks  []func()
+	casts  []publication
+	ended  bool
 }
 
 // What a connection in the mailbox wants of its loop.
@@ -69,14 +74,34 @@ func (m *mailbox) post(put func(*mailbox)) bool {
 		return false
 	}
 	put(m)
-	m.wake()
+	m.posted = true
+	if m.bursts.Load() == 0 {
+		m.wake()
+	}
 	return true
 }
 
+// wake rings the bell unless that was done already. The lock is held.
 func (m *mailbox) wake() {
 	if !m.rung {
 		m.rung = true
 		m.bell.ring()
+	}
+}
+
+// ring makes the loop come back here after the events at hand. Only the loop calls it.
+func (m *mailbox) ring() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wake()
+}
+
+// remind rings the bell if that was left to the end of a burst.
+func (m *mailbox) remind() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.posted && !m.ended {
+		m.wake()
 	}
 }
 
@@ -85,7 +110,7 @@ func (m *mailbox) wake() {
 func (l *loop) takeMail() {
 	m := &l.mail
 	m.mu.Lock()
-	m.rung = false
+	m.rung, m.posted = false, false
 	if len(l.attended) == 0 {
 		l.attended, m.conns = m.conns, l.attended
 	}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	pushesPerCall = 64                    // a loop calls for a runner at the latest after so many
+	slowTurn      = 20 * time.Microsecond // a handler that takes longer is slow
+	slowTurns     = 64                    // so many turns after a slow one are taken for slow
+	rescueAfter   = time.Millisecond      // what waits for a runner that turns out to be slow goes on then
+)
+
+// A runQueue is the connections that have events for their handlers, in the order
+// in which they got them. A connection is in it at most once, linked through
+// Conn.next, so that putting it there needs no memory and cannot block.
+//
+// Waking a goroutine, or a loop, costs as much as running a fast handler several
+// times over. So while handlers are fast one runner works off the whole queue, and
+// wakes the loops when it is empty: a burst. After a slow turn, for a while, every runner
+// wakes the next one before it starts, and its sends wake the loops at once. A handler
+// that is slow for the first time may hold up those behind it in the burst, and what
+// it has sent; a timer rescues them after a millisecond.
+type runQueue struct {
+	mu          sync.Mutex
+	first, last *Conn
+	length      atomic.Int64
+
+	wake chan struct{} // holds a token while somebody is to look at the queue
+
+	slow    atomic.Int32 // turns from now on that are taken for slow
+	bursts  atomic.Int32 // runners in a burst: they wake the loops
+	guarded atomic.Bool  // the rescue timer is set
+	rescue  *time.Timer
+
+	idle    atomic.Int32 // workers that wait less tokens placed; below zero: a worker is wanting
+	workers atomic.Int32 // workers started
+	group   sync.WaitGroup
+	closed  atomic.Bool // the token now means: end when the queue is empty
+}
+
+func newRunQueue(rescue func()) *runQueue {
+	q := &runQueue{wake: make(chan struct{}, 1), rescue: time.AfterFunc(time.Hour, rescue)}
+	q.rescue.Stop()
+	return q
+}
+
+func (q *runQueue) push(c *Conn) {
+	q.mu.Lock()
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.next = c
+	}
+	q.last = c
+	q.mu.Unlock()
+	q.length.Add(1)
+}
+
+// pop returns the first connection, or nil, and whether there are more.
+func (q *runQueue) pop() (c *Conn, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c = q.first
+	if c == nil {
+		return nil, false
+	}
+	q.first, c.next = c.next, nil
+	if q.first == nil {
+		q.last = nil
+	}
+	q.length.Add(-1)
+	return c, q.first != nil
+}
+
+// call makes sure that somebody looks at the queue.
+func (q *runQueue) call() bool {
+	select {
+	case q.wake <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// passOn leaves the token for the next runner if the queue is closed: all are to
+// see that.
+func (q *runQueue) passOn() {
+	if q.closed.Load() {
+		q.call()
+	}
+}
+
+// runnable puts a connection that was claimed in the run queue. The runner is called
+// at the end of the loop's batch of events: it can then do them all at once.
+func (l *loop) runnable(c *Conn) {
+	l.engine.run.push(c)
+	l.pushed++
+	switch l.pushed {
+	case 1:
+		l.mail.ring()
+	case pushesPerCall:
+		l.callRunner()
+	}
+}
+
+func (l *loop) callRunner() {
+	if l.pushed > 0 {
+		l.pushed = 0
+		l.engine.callRunner()
+	}
+}
+
+// callRunner sees to it that somebody runs what is in the queue.
+func (e *Engine) callRunner() {
+	if e.run.call() {
+		e.staff()
+	}
+}
+
+// staff starts a worker if none is free to take the token that was just placed. At
+// the bound the token waits for the first worker that is done.
+func (e *Engine) staff() {
+	q := e.run
+	if e.options.Mode != Workers || q.idle.Add(-1) >= 0 {
+		return
+	}
+	if n := q.workers.Add(1); int(n) > e.options.Workers {
+		q.workers.Add(-1)
+		return
+	}
+	q.group.Add(1)
+	go e.work()
+}
+
+// work is a worker's goroutine. It ends once the run queue is closed; Engine.finish
+// waits for it.
+func (e *Engine) work() {
+	q := e.run
+	defer q.group.Done()
+	for {
+		q.idle.Add(1)
+		<-q.wake
+		e.burst(0)
+		if q.closed.Load() {
+			q.passOn()
+			return
+		}
+	}
+}
+
+// burst runs handlers until the queue is empty, or until the engine is older than end
+// unless that is 0. It returns how many it ran.
+func (e *Engine) burst(end time.Duration) (ran int) {
+	q := e.run
+	holding := false
+	now := e.elapsed()
+	for c, more := q.pop(); c != nil; c, more = q.pop() {
+		slow := q.slow.Load() > 0
+		switch {
+		case slow && holding:
+			holding = false
+			e.endBurst()
+		case !slow && !holding && more:
+			holding = true
+			q.bursts.Add(1)
+			e.guard()
+		}
+		if slow && more {
+			e.callRunner()
+		}
+		ran += e.turn(c)
+		start := now
+		now = e.elapsed()
+		if now-start > slowTurn {
+			q.slow.Store(slowTurns)
+		} else if slow {
+			q.slow.Add(-1)
+		}
+		if end != 0 && now >= end {
+			e.callRunner()
+			break
+		}
+	}
+	if holding {
+		e.endBurst()
+	}
+	return ran
+}
+
+// endBurst wakes the loops for what the runner's handlers have sent.
+func (e *Engine) endBurst() {
+	e.run.bursts.Add(-1)
+	e.wakeLoops()
+}
+
+func (e *Engine) wakeLoops() {
+	for _, l := range e.loops {
+		l.mail.remind()
+	}
+}
+
+// guard sets the rescue timer.
+func (e *Engine) guard() {
+	if !e.run.guarded.Load() && !e.run.guarded.Swap(true) {
+		e.run.rescue.Reset(rescueAfter)
+	}
+}
+
+// rescueBursts is called a while after a burst has begun.
+func (e *Engine) rescueBursts() {
+	q := e.run
+	e.wakeLoops()
+	if q.length.Load() > 0 {
+		e.callRunner()
+	}
+	q.guarded.Store(false)
+	if q.bursts.Load() > 0 {
+		e.guard()
+	}
+}
+
+// close ends the workers, and Service, when they have emptied the queue. It waits for
+// the workers, and reports false if a handler is still running after patience.
+func (q *runQueue) close(patience time.Duration) bool {
+	q.closed.Store(true)
+	q.call()
+	ended := make(chan struct{})
+	go func() { // ends with the last worker
+		q.group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
