@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -270,6 +271,36 @@ func TestBroadcast(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFloorFrameInTheSegmentOfTheHandshake(t *testing.T) {
+	request := "GET /echo HTTP/1.1\r\nHost: floor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x82\x02hi"
+	stream := append([]byte(request), masked(websocket.BinaryMessage, []byte("hi"))...)
+	for _, s := range servers[:2] {
+		t.Run(s.name, func(t *testing.T) {
+			address := start(t, s)
+			for _, cut := range []int{1, len(request) - 1, len(request) + 3, len(stream)} {
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.SetDeadline(time.Now().Add(patience))
+				for _, part := range [][]byte{stream[:cut], stream[cut:]} {
+					if _, err := c.Write(part); err != nil {
+						t.Fatal(err)
+					}
+				}
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+					t.Errorf("cut at %d: %q, %v; want %q", cut, got, err, want)
+				}
+				c.Close()
+			}
+		})
+	}
 }
 
 func TestFloorRefusesUnmaskedFrame(t *testing.T) {

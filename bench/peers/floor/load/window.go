@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weirws/weir/bench/peers/floor/result"
 )
@@ -99,6 +102,9 @@ func processTime(pid string) (time.Duration, error) {
 	var sum time.Duration
 	for _, file := range files {
 		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // the thread has just ended
+		}
 		if err != nil {
 			return 0, err
 		}

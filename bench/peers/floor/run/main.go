@@ -1,8 +1,9 @@
-// Command run measures servers against the C floor: what does one message cost in
-// server CPU time? It builds what it needs, pins the server to one processor
-// and the load generator to another, and lets the targets take turns, round after round, so that
-// whatever else the machine does hits all of them alike. It prints medians, and
-// the ratio to the first target taken round by round.
+// Command run measures servers against the C floor: what does one message cost
+// in server CPU time? It builds what it needs, pins the server to one processor
+// and the load generator to another, and lets the targets take turns, round
+// after round, so that slow and fast stretches of the machine hit all of them
+// alike. It prints medians, and the ratio to the first target taken round by
+// round.
 //
 // Run it in bench/peers:
 //

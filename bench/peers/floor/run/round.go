@@ -10,7 +10,6 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -26,8 +25,8 @@ const (
 	// othersAllowed is how much of one processor anything besides server and
 	// generator may take in a good round.
 	othersAllowed = 0.1
-	// againPerRound bounds how many rounds are done again, over all rounds.
-	againPerRound = 2
+	// attemptsPerRound bounds how many rounds are run for each that is wanted.
+	attemptsPerRound = 3
 )
 
 // bench carries out rounds with the programs in dir.
@@ -37,31 +36,27 @@ type bench struct {
 	progress io.Writer
 }
 
-// measure runs all rounds of one scenario. A round that something else on the
-// machine disturbed is done again, within bounds. A target that fails is left
-// out of what follows; an error is only returned once ctx is done.
+// measure runs the rounds of one scenario. As long as something else on the
+// machine disturbs them it runs more, within bounds, and keeps those that were
+// disturbed least. A target that fails is left out of what follows; an error is
+// only returned once ctx is done.
 func (b *bench) measure(ctx context.Context, s scenario) (report, error) {
 	r := report{Scenario: s.name, About: s.about}
 	for _, t := range b.targets {
 		r.Targets = append(r.Targets, series{Name: t.name})
 	}
-	again := againPerRound * b.rounds
-	for done := 0; done < b.rounds; {
+	var attempts [][]result.Result
+	for good := 0; good < b.rounds && len(attempts) < attemptsPerRound*b.rounds; {
 		figures, err := b.everyTarget(ctx, s, r.Targets)
 		if err != nil {
 			return r, err
 		}
-		if again > 0 && slices.ContainsFunc(figures, disturbed) {
-			again--
-			continue
+		attempts = append(attempts, figures)
+		if worst(figures) <= othersAllowed {
+			good++
 		}
-		for i := range r.Targets {
-			if r.Targets[i].Failure == "" {
-				r.Targets[i].Rounds = append(r.Targets[i].Rounds, figures[i])
-			}
-		}
-		done++
 	}
+	r.keep(leastDisturbed(attempts, b.rounds))
 	return r, nil
 }
 
@@ -87,9 +82,6 @@ func (b *bench) everyTarget(ctx context.Context, s scenario, all []series) ([]re
 	}
 	return figures, nil
 }
-
-// disturbed reports whether anything else ran so much that r is doubtful.
-func disturbed(r result.Result) bool { return others(r) > othersAllowed }
 
 // round starts the server, loads it once and kills it.
 func (b *bench) round(ctx context.Context, s scenario, t target) (result.Result, error) {
