@@ -23,7 +23,8 @@ const (
 )
 
 // serve listens and serves until ctx is done or a signal to terminate comes, and
-// then drains. A signal during the drain cuts it short.
+// then drains. A signal during the drain cuts it short. The Go runtime has raised the
+// soft limit of descriptors to the hard one by then.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseServe(args, stdout, stderr)
 	if err != nil {
