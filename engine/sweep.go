@@ -95,6 +95,10 @@ func (c *Conn) checkAlive() {
 		}
 		return !before(l.now, due)
 	}
+	if c.paused != 0 {
+		// Nothing is read, so silence says nothing about the peer.
+		c.pinged, c.heard, c.told = 0, l.now, l.now
+	}
 	switch {
 	case c.paused&pauseOutbox != 0 && passed(c.behind, o.SlowTimeout):
 		c.fail(handler.ErrSlowConsumer)
@@ -103,10 +107,6 @@ func (c *Conn) checkAlive() {
 		c.fail(handler.ErrIdleTimeout)
 		return
 	}
-	if c.paused != 0 {
-		// Nothing is read, so silence says nothing about the peer.
-		c.pinged, c.heard = 0, l.now
-	}
 	if c.pinged != 0 && !before(c.heard, c.pinged) {
 		c.pinged = 0
 	}
@@ -114,11 +114,14 @@ func (c *Conn) checkAlive() {
 	case c.pinged != 0 && passed(c.pinged, o.PongTimeout):
 		c.drop(handler.ErrPongTimeout)
 		return
-	case c.pinged == 0 && passed(c.heard, l.engine.pingDelay()):
+	case c.pinged != 0:
+		passed(l.now, l.engine.pingDelay()) // the pong may have come by then
+	case passed(c.heard, l.engine.pingDelay()):
 		c.pinged = l.now
 		next = l.at(farAhead)
 		passed(c.told, o.IdleTimeout)
 		passed(c.pinged, o.PongTimeout)
+		passed(c.pinged, l.engine.pingDelay())
 		_ = c.queued(c.outbox.appendFrame(l.engine, frame.Ping, nil))
 	}
 	c.wake(next)
