@@ -140,6 +140,9 @@ func (c *Conn) Send(op frame.Opcode, payload []byte) error {
 
 // SendPrepared queues a message that has been encoded before. See handler.Conn.
 func (c *Conn) SendPrepared(m *frame.Prepared) error {
+	if op := m.Op(); op != frame.Text && op != frame.Binary {
+		return handler.ErrOpcode
+	}
 	return c.queued(c.outbox.appendShared(c.loop.engine, m))
 }
 
