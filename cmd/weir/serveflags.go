@@ -42,7 +42,7 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 		"`where` handlers run: on a pool of workers, on one goroutine that calls Service, or on the event loops")
 	fs.Var(whole(&o.Loops, 1, mostLoops, 0), "loops",
 		"`number` of event loops (default: the processors, less one unless handlers run on the loops)")
-	fs.Var(whole(&o.Workers, 1, mostWorkers, defaults.Workers), "workers", "most goroutines that run handlers, a `number`, with --handlers workers")
+	fs.Var(whole(&o.Workers, 1, mostWorkers, defaults.Workers), "workers", "`number` of goroutines at most that run handlers, with --handlers workers")
 	limitFlags(fs, &o, defaults)
 	timeFlags(fs, &o, defaults)
 	compressionFlags(fs, &o.Deflate)
@@ -90,7 +90,7 @@ func listenFlags(fs *flag.FlagSet, o *engine.Options, d engine.Options) {
 
 func limitFlags(fs *flag.FlagSet, o *engine.Options, d engine.Options) {
 	fs.Var(whole(&o.MaxConnections, 1, mostConns, 0), "max-connections",
-		"most connections at a time, a `number`; the next is answered 503 (default and upper bound: the descriptor limit less 128)")
+		"`number` of connections at most; the next is answered 503 (default and upper bound: the descriptor limit less 128)")
 	fs.Var(whole(&o.MaxMessageBytes, 1, mostBytes, d.MaxMessageBytes), "max-message", "largest message accepted, in `bytes`, inflated")
 	fs.Var(whole(&o.MaxHeaderBytes, 1, mostBytes, d.MaxHeaderBytes), "max-header", "largest request header accepted, in `bytes`")
 	fs.Var(whole(&o.InboxBytes, 1, mostBytes, d.InboxBytes), "inbox",

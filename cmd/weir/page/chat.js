@@ -31,8 +31,9 @@ function connect() {
   clearInterval(countdown);
   countdown = 0;
   show("connecting", "connecting");
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/broadcast`);
+  const url = new URL("broadcast", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  socket = new WebSocket(url);
   socket.onopen = () => {
     attempts = 0;
     show("connected", "connected");
