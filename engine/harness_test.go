@@ -89,11 +89,14 @@ func serve(t testing.TB, e *engine.Engine, n int) {
 	for range n {
 		callers.Go(func() {
 			for {
+				pause := time.Duration(0)
+				if e.Service(10*time.Millisecond) == 0 {
+					pause = time.Millisecond // an engine that has closed does not wait
+				}
 				select {
 				case <-stop:
 					return
-				default:
-					e.Service(10 * time.Millisecond)
+				case <-time.After(pause):
 				}
 			}
 		})

@@ -11,20 +11,24 @@ import (
 
 const eventsPerTurn = 64 // then the connection goes to the end of the run queue
 
-// turn runs the handler of a connection for some of the events that wait, and
-// returns how many. If more wait the connection goes to the end of the run queue.
+// turn takes some of the events of a connection that wait, and returns how many times
+// it called the handler. If more wait the connection goes to the end of the run queue.
 func (e *Engine) turn(c *Conn) (ran int) {
-	for ran < eventsPerTurn {
+	for events := 0; events < eventsPerTurn; {
 		b := c.inbox.take()
 		if b == nil {
 			return ran
 		}
 		var done int64
-		for b.next < len(b.events) && ran < eventsPerTurn {
+		for b.next < len(b.events) && events < eventsPerTurn {
 			ev := &b.events[b.next]
 			b.next++
-			done += c.handle(b, ev)
-			ran++
+			events++
+			load, called := c.handle(b, ev)
+			done += load
+			if called {
+				ran++
+			}
 			if c.inbox.waiting.Load() {
 				c.consumed(done)
 				done = 0
@@ -41,26 +45,29 @@ func (e *Engine) turn(c *Conn) (ran int) {
 	return ran
 }
 
-// handle calls the handler for one event. It returns what that takes off the load of
-// the inbox.
-func (c *Conn) handle(b *batch, ev *event) (load int64) {
+// handle calls the handler for one event, if that is one for it. It returns what this
+// takes off the load of the inbox, and whether it called.
+func (c *Conn) handle(b *batch, ev *event) (load int64, called bool) {
 	switch ev.kind {
 	case eventOpen:
 		c.callOpen()
 		c.answerOpen()
 	case eventMessage:
 		payload := b.payload(ev)
-		if !c.hushed.Load() {
-			c.callMessage(ev.op, payload)
-		}
 		load = 1<<loadShift + int64(len(payload))
+		if c.hushed.Load() {
+			ev.buffer.Release()
+			return load, false
+		}
+		c.callMessage(ev.op, payload)
 		ev.buffer.Release()
 	case eventPeerClose:
 		c.ask(wantFinish)
+		return 0, false
 	case eventClose:
 		c.callClose()
 	}
-	return load
+	return load, true
 }
 
 // consumed takes load off the inbox, and lets the loop read on if it waits for that
