@@ -22,7 +22,7 @@ var one = binary.NativeEndian.AppendUint64(nil, 1)
 
 // ring makes the poller report the bell. It cannot fail in a way that matters: a
 // full counter has been reported already.
-func (b bell) ring() { _, _ = writeSocket(b.fd, one) }
+func (b bell) ring() { _, _ = unix.Write(b.fd, one) }
 
 // hush has nothing to do: the poller watches the bell edge-triggered, so every
 // ring is reported once and the counter need not be read.
@@ -48,7 +48,7 @@ func (c *clock) descriptor() int { return c.fd }
 // interval of a timerfd when the one before has been read.
 func (c *clock) hush() {
 	var ticks [8]byte
-	_, _ = readSocket(c.fd, ticks[:])
+	_, _ = unix.Read(c.fd, ticks[:])
 }
 
 // start makes the clock tick every interval; zero stops it.
