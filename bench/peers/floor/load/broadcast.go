@@ -32,7 +32,7 @@ func (c *client) broadcast(o options) (result.Result, error) {
 		return result.Result{}, err
 	}
 	for before := 0; !w.over; before = done {
-		if err := c.poll(100, arrived); err != nil {
+		if err := c.poll(pollMillis, arrived); err != nil {
 			return result.Result{}, err
 		}
 		if done == before {
@@ -49,5 +49,5 @@ func (c *client) broadcast(o options) (result.Result, error) {
 	if err := c.drain(func() bool { return underWay == 0 }, arrived); err != nil {
 		return result.Result{}, err
 	}
-	return w.result()
+	return w.result(), nil
 }

@@ -10,6 +10,16 @@ import (
 	"github.com/weirws/weir/bench/peers/floor/socket"
 )
 
+const (
+	// pollMillis is how long one poll waits while a reply is due.
+	pollMillis = 100
+	// patience is how long a server may keep silent while a reply is due.
+	patience = 10 * time.Second
+)
+
+// errSilent means that replies are due and the server sends nothing.
+var errSilent = errors.New("the server has fallen silent")
+
 // client is all connections and the loop that serves them, on one goroutine.
 type client struct {
 	stream stream
@@ -19,6 +29,7 @@ type client struct {
 	active  []int // indices of the connections that are watched
 	scratch []byte
 	events  []unix.EpollEvent
+	heard   time.Time // when something was last ready
 }
 
 type conn struct {
@@ -55,14 +66,20 @@ func (c *client) watch(i, op int, events uint32) error {
 
 // poll waits for at most timeoutMillis and serves what is ready. arrived is
 // called after each read, with the connection and how many replies it completed.
+// The error is errSilent if nothing has been ready for longer than patience.
 func (c *client) poll(timeoutMillis int, arrived func(i, n int) error) error {
 	ready, errno := socket.Wait(c.poller, c.events, timeoutMillis)
-	if errno == unix.EINTR {
-		return nil
-	}
-	if errno != 0 {
+	if errno != 0 && errno != unix.EINTR {
 		return fmt.Errorf("epoll: %w", errno)
 	}
+	now := time.Now()
+	if errno == unix.EINTR || ready == 0 {
+		if now.Sub(c.heard) > patience {
+			return errSilent
+		}
+		return nil
+	}
+	c.heard = now
 	for _, event := range c.events[:ready] {
 		i := int(event.Fd)
 		if event.Events&unix.EPOLLOUT != 0 {
@@ -161,14 +178,11 @@ func (c *client) write(i int, p []byte) (int, error) {
 	return n, nil
 }
 
-// drain waits until settled, for a bounded time.
+// drain waits until settled.
 func (c *client) drain(settled func() bool, arrived func(i, n int) error) error {
-	for deadline := time.Now().Add(drainTime); !settled(); {
-		if time.Now().After(deadline) {
-			return errors.New("replies are missing")
-		}
-		if err := c.poll(100, arrived); err != nil {
-			return err
+	for !settled() {
+		if err := c.poll(pollMillis, arrived); err != nil {
+			return fmt.Errorf("replies are missing: %w", err)
 		}
 	}
 	return nil

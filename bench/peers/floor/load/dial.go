@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,6 +47,7 @@ func dialAll(o options) (*client, error) {
 			return nil, err
 		}
 	}
+	c.heard = time.Now()
 	return c, nil
 }
 
@@ -71,7 +73,9 @@ func dial(server netip.AddrPort, source [4]byte, path string) (int, error) {
 		unix.Bind(fd, &unix.SockaddrInet4{Addr: source}),
 	)
 	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()})
+		err = uninterrupted(func() error {
+			return unix.Connect(fd, &unix.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()})
+		})
 	}
 	if err == nil {
 		err = handshake(fd, server, path)
@@ -91,13 +95,14 @@ func dial(server netip.AddrPort, source [4]byte, path string) (int, error) {
 func handshake(fd int, server netip.AddrPort, path string) error {
 	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, server)
-	if n, err := unix.Write(fd, request); err != nil || n < len(request) {
+	if _, err := unix.Write(fd, request); err != nil { // an empty socket takes it whole
 		return fmt.Errorf("sending the request: %w", err)
 	}
 	var response []byte
 	for !bytes.Contains(response, []byte("\r\n\r\n")) {
 		chunk := make([]byte, 4<<10)
-		n, err := unix.Read(fd, chunk)
+		n := 0
+		err := uninterrupted(func() (err error) { n, err = unix.Read(fd, chunk); return err })
 		if err != nil {
 			return fmt.Errorf("reading the response: %w", err)
 		}
@@ -111,4 +116,14 @@ func handshake(fd int, server netip.AddrPort, path string) error {
 		return fmt.Errorf("the handshake failed: %.200q", response)
 	}
 	return nil
+}
+
+// uninterrupted repeats a blocking call that a signal cut short: the Go runtime
+// sends itself signals, and a socket with a timeout does not go on by itself.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }

@@ -21,7 +21,7 @@ func (c *client) echo(o options) (result.Result, error) {
 		}
 	}
 	for !w.over {
-		if err := c.poll(100, arrived); err != nil {
+		if err := c.poll(pollMillis, arrived); err != nil {
 			return result.Result{}, err
 		}
 		if err := w.tick(); err != nil {
@@ -31,5 +31,5 @@ func (c *client) echo(o options) (result.Result, error) {
 	if err := c.drain(func() bool { return waiting == 0 }, arrived); err != nil {
 		return result.Result{}, err
 	}
-	return w.result()
+	return w.result(), nil
 }

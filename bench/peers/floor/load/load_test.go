@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -150,6 +151,22 @@ func TestRunNoticesWrongReplies(t *testing.T) {
 				t.Errorf("no error; printed %s", out.Bytes())
 			}
 		})
+	}
+}
+
+// TestPollNoticesSilence waits for a reply that never comes.
+func TestPollNoticesSilence(t *testing.T) {
+	c := dialTest(t, serveEcho(t, wrongAt(0)))
+	if err := c.send(0, 1); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(_, n int) error { return fmt.Errorf("%d replies", n) }
+	if err := c.poll(1, nothing); err != nil {
+		t.Errorf("at first: %v", err)
+	}
+	c.heard = c.heard.Add(-patience)
+	if err := c.poll(1, nothing); !errors.Is(err, errSilent) {
+		t.Errorf("after a long silence: %v, want errSilent", err)
 	}
 }
 

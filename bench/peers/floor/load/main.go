@@ -24,9 +24,6 @@ import (
 	"github.com/weirws/weir/bench/peers/floor/result"
 )
 
-// drainTime is how long replies may take once nothing more is sent.
-const drainTime = 10 * time.Second
-
 type options struct {
 	address        netip.AddrPort
 	path           string

@@ -58,9 +58,9 @@ func (c *client) fixedRate(o options) (result.Result, error) {
 	if err := c.drain(func() bool { return received == sent }, arrived); err != nil {
 		return result.Result{}, err
 	}
-	r, err := w.result()
+	r := w.result()
 	r.Latency = percentiles(latencies)
-	return r, err
+	return r, nil
 }
 
 // percentiles sorts latencies in place.
