@@ -3,6 +3,8 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -278,5 +280,140 @@ func TestConnAfterItsEnd(t *testing.T) {
 			t.Errorf("value %v, path %q, address %v", c.Value(), c.Path(), c.RemoteAddr())
 		}
 		eventually(t, "the socket is accounted for", func() bool { return e.Counters().Sockets == 0 })
+	})
+}
+
+// A panic ends its own connection, with 1011, and no other.
+func TestPanicInOnMessage(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		h, ends := closings()
+		h.Message = func(c handler.Conn, op frame.Opcode, p []byte) {
+			if string(p) == "panic" {
+				_ = c.Send(frame.Text, []byte("before"))
+				panic("on purpose")
+			}
+			_ = c.Send(op, p)
+		}
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(h)})
+		other, c := dialRaw(t, e, "/"), dialRaw(t, e, "/")
+		c.put(t, text("panic"), text("not delivered"))
+		c.expectText(t, "before")
+		if reason := c.expectClose(t, frame.CloseInternalError); reason != "" {
+			t.Errorf("the peer is told %q", reason)
+		}
+		c.expectEnd(t)
+		_ = c.Close()
+		s := receive(t, "OnClose", ends)
+		if s.Code != frame.CloseAbnormal || s.Clean || !errors.Is(s.Err, handler.ErrPanic) {
+			t.Errorf("OnClose got %+v; want 1006 and ErrPanic", s)
+		}
+		other.put(t, text("alive"))
+		other.expectText(t, "alive")
+	})
+}
+
+func TestPanicInOnClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		inside := make(chan struct{}, 1)
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(handler.Funcs{
+			Message: handler.Echo{}.OnMessage,
+			Close: func(handler.Conn, handler.CloseStatus) {
+				inside <- struct{}{}
+				panic("on purpose")
+			},
+		})})
+		for range 3 {
+			c := dialRaw(t, e, "/")
+			c.put(t, text("alive"), closeFrame(frame.CloseNormal, ""))
+			c.expectText(t, "alive")
+			c.expectClose(t, frame.CloseNormal)
+			receive(t, "OnClose", inside)
+		}
+	})
+}
+
+// A client that ends its side of the stream without a close frame: what came before
+// is delivered, and the connection counts as lost.
+func TestHalfClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		tr := newTrace(t, 1)
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(tr)})
+		c := dialRaw(t, e, "/")
+		c.put(t, text("a"), text("b"))
+		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		end := receive(t, "OnClose", tr.ends)
+		if got := tr.of(end.id); !slices.Equal(got, []string{"open", "a", "b", "close"}) {
+			t.Errorf("callbacks %q", got)
+		}
+		if s := end.status; s.Code != frame.CloseAbnormal || s.Clean || !errors.Is(s.Err, io.EOF) {
+			t.Errorf("OnClose got %+v; want 1006 and EOF", s)
+		}
+	})
+}
+
+// With a close frame before it, the end of the client's side changes nothing.
+func TestHalfCloseAfterCloseFrame(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		h, ends := closings()
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(h)})
+		c := dialRaw(t, e, "/")
+		c.put(t, text("a"), closeFrame(4002, ""))
+		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		c.expectText(t, "a")
+		c.expectClose(t, 4002)
+		c.expectEnd(t)
+		if s := receive(t, "OnClose", ends); s.Code != 4002 || !s.Clean {
+			t.Errorf("OnClose got %+v; want 4002, clean", s)
+		}
+	})
+}
+
+// Both sides close at the same time: both close frames go out, and the code is the
+// peer's.
+func TestBothClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		h, ends := closings()
+		h.Message = func(c handler.Conn, _ frame.Opcode, _ []byte) { _ = c.Close(4001, "server") }
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(h)})
+		c := dialRaw(t, e, "/")
+		c.put(t, text("close"), text("not delivered"), closeFrame(4002, "client"))
+		c.expectClose(t, 4001)
+		c.expectEnd(t)
+		want := handler.CloseStatus{Code: 4002, Reason: "client", Clean: true}
+		if s := receive(t, "OnClose", ends); s != want {
+			t.Errorf("OnClose got %+v; want %+v", s, want)
+		}
+	})
+}
+
+func TestArgumentsOfConn(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		errs := make(chan []error, 1)
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(handler.Func(func(c handler.Conn, _ frame.Opcode, _ []byte) {
+			errs <- []error{
+				c.Send(frame.Close, nil), c.Send(frame.Ping, nil), c.Send(frame.Continuation, nil),
+				c.Ping(make([]byte, 126)), c.Close(frame.CloseNoStatus, ""), c.Close(999, ""),
+				c.Ping(make([]byte, 125)),
+			}
+		}))})
+		c := dialRaw(t, e, "/")
+		c.put(t, text("try"))
+		want := []error{
+			handler.ErrOpcode, handler.ErrOpcode, handler.ErrOpcode,
+			handler.ErrPingTooLong, handler.ErrCloseCode, handler.ErrCloseCode, nil,
+		}
+		for i, err := range receive(t, "OnMessage", errs) {
+			if !errors.Is(err, want[i]) {
+				t.Errorf("call %d: %v; want %v", i, err, want[i])
+			}
+		}
+		op, p, err := c.readFrame()
+		if err != nil || op != frame.Ping || len(p) != 125 {
+			t.Errorf("got opcode %d, %d bytes, error %v; want the ping", op, len(p), err)
+		}
 	})
 }

@@ -210,5 +210,6 @@ func (o Options) validate() error {
 	} {
 		refuse(d.d < 0, "%s is %v; it must be positive", d.name, d.d)
 	}
+	errs = append(errs, handler.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols}.Check())
 	return errors.Join(errs...)
 }
