@@ -45,10 +45,12 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// smallBuffers makes the kernel keep little of what is sent to c.
-func smallBuffers(t *testing.T, c *rawClient) {
+// fixReceiveBuffer keeps the kernel from holding ever more of what is sent to c. The
+// size is above the one that a socket begins with: a window that shrinks is reopened
+// by probes only, seconds later.
+func fixReceiveBuffer(t *testing.T, c *rawClient) {
 	t.Helper()
-	if err := c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+	if err := c.Conn.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -152,7 +154,7 @@ func TestOutboxHardMark(t *testing.T) {
 			Close:   func(_ handler.Conn, s handler.CloseStatus) { ends <- s },
 		})})
 		client := dialRaw(t, e, "/")
-		smallBuffers(t, client)
+		fixReceiveBuffer(t, client)
 		client.put(t, text("hello"))
 		conn := receive(t, "OnMessage", conns)
 		before := liveHeap()
@@ -224,7 +226,7 @@ func TestOutboxSoftMarkPausesReading(t *testing.T) {
 			})),
 		})
 		c := dialRaw(t, e, "/")
-		smallBuffers(t, c)
+		fixReceiveBuffer(t, c)
 		in.Reader = c.Conn
 		c.in = bufio.NewReader(&in)
 		c.put(t, text("flood"))
@@ -254,7 +256,7 @@ func TestSlowTimeout(t *testing.T) {
 			}),
 		})
 		c := dialRaw(t, e, "/")
-		smallBuffers(t, c)
+		fixReceiveBuffer(t, c)
 		c.put(t, text("flood"))
 		if s := receive(t, "OnClose", ends); !errors.Is(s.Err, handler.ErrSlowConsumer) || s.Clean {
 			t.Errorf("OnClose got %+v; want ErrSlowConsumer", s)
@@ -270,7 +272,7 @@ func TestEchoToClientThatDoesNotRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode engine.Mode) {
 		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(handler.Echo{})})
 		c := dialRaw(t, e, "/")
-		smallBuffers(t, c)
+		fixReceiveBuffer(t, c)
 		before := liveHeap()
 		payload := make([]byte, size)
 		written := flood(c, messages, func(i int) []byte {
@@ -298,7 +300,7 @@ func TestPingFloodWithoutReading(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode engine.Mode) {
 		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(handler.Echo{})})
 		c := dialRaw(t, e, "/")
-		smallBuffers(t, c)
+		fixReceiveBuffer(t, c)
 		payload := make([]byte, 125)
 		written := flood(c, pings, func(i int) []byte {
 			binary.BigEndian.PutUint64(payload, uint64(i))
@@ -332,7 +334,7 @@ func TestPeerThatNeverReadsIsCut(t *testing.T) {
 			SlowTimeout: 50 * time.Millisecond, CloseTimeout: 50 * time.Millisecond,
 		})
 		c := dialRaw(t, e, "/")
-		smallBuffers(t, c)
+		fixReceiveBuffer(t, c)
 		written := flood(c, 100_000, func(int) []byte { return masked(frame.Binary, make([]byte, 1<<10)) })
 		if err := receive(t, "the writer", written); err == nil {
 			t.Error("the writer was never held back")
