@@ -194,12 +194,14 @@ func (c *Conn) end(s handler.CloseStatus) {
 	}
 }
 
-// leave takes the connection out of the hub: no broadcast reaches it any more.
+// leave takes the connection out of the hub: nothing published reaches it any more.
 func (c *Conn) leave() {
+	c.loop.partAll(c)
 	s := &c.loop.slots[c.slot]
 	if !s.open {
 		return
 	}
 	s.open = false
+	c.loop.paths[c.path].remove(c.pathAt)
 	c.loop.engine.registry.remove(c)
 }

@@ -44,24 +44,27 @@ type Conn struct {
 	remote      remote
 
 	// Owned by the loop.
-	state    connState
-	paused   pauses
-	unread   bool // the socket may hold bytes that the poller will not report again
-	blocked  bool // the socket took less than it was given: wait until it is writable
-	readEnd  bool // the poller has announced the end behind the last bytes
-	watched  bool // the poller watches for writability
-	shut     bool // our side of the stream is ended
-	opened   bool // OnOpen has returned nil: OnClose must be called
-	admitted bool // counted against MaxConnections
-	fd       int  // -1 once the socket is closed or passed on: the number may already belong to another peer
-	slot     uint32
-	heard    uint32 // loop.now when bytes arrived last
-	told     uint32 // loop.now when a message arrived last
-	pinged   uint32 // loop.now when the engine's last ping was sent; 0: nothing is awaited
-	behind   uint32 // loop.now when the outbox rose above the soft mark; 0: it is not
-	decoder  frame.Decoder
-	hs       *handshake // nil once it is over
-	ending   *ending    // nil while nothing has ended the connection
+	state      connState
+	paused     pauses
+	unread     bool // the socket may hold bytes that the poller will not report again
+	blocked    bool // the socket took less than it was given: wait until it is writable
+	readEnd    bool // the poller has announced the end behind the last bytes
+	watched    bool // the poller watches for writability
+	shut       bool // our side of the stream is ended
+	opened     bool // OnOpen has returned nil: OnClose must be called
+	admitted   bool // counted against MaxConnections
+	fd         int  // -1 once the socket is closed or passed on: the number may already belong to another peer
+	slot       uint32
+	pathAt     uint32 // in the list of its path
+	mark       uint32 // of the last walk that reached it by one of several topics
+	heard      uint32 // loop.now when bytes arrived last
+	told       uint32 // loop.now when a message arrived last
+	pinged     uint32 // loop.now when the engine's last ping was sent; 0: nothing is awaited
+	behind     uint32 // loop.now when the outbox rose above the soft mark; 0: it is not
+	decoder    frame.Decoder
+	hs         *handshake     // nil once it is over
+	subscribed *subscriptions // nil: to nothing
+	ending     *ending        // nil while nothing has ended the connection
 
 	// Any goroutine.
 	pending atomic.Uint32 // what the connection in the mailbox wants; 0: it is not there
@@ -176,6 +179,31 @@ func (c *Conn) queued(a appended) error {
 		c.ask(wantFlush)
 	}
 	return a.err
+}
+
+// Subscribe subscribes to a topic. See handler.Conn.
+func (c *Conn) Subscribe(topic string) error {
+	if !isSubject(topic, true) {
+		return handler.ErrTopic
+	}
+	s := &c.loop.engine.subjects
+	s.add(topic, 1)
+	if !c.loop.mail.post(func(m *mailbox) { m.casts = append(m.casts, cast{conn: c, name: topic}) }) {
+		s.add(topic, -1)
+		return handler.ErrClosed
+	}
+	return nil
+}
+
+// Unsubscribe ends a subscription. See handler.Conn.
+func (c *Conn) Unsubscribe(topic string) error {
+	if !isSubject(topic, true) {
+		return handler.ErrTopic
+	}
+	if !c.loop.mail.post(func(m *mailbox) { m.casts = append(m.casts, cast{conn: c, name: topic, part: true}) }) {
+		return handler.ErrClosed
+	}
+	return nil
 }
 
 // Value returns the application's value.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"sync"
@@ -51,6 +52,7 @@ type Engine struct {
 	active    atomic.Int64  // those counted against MaxConnections
 	paths     sync.Map      // path → *path
 	registry  registry
+	subjects  subjects
 	run       *runQueue
 	count     engineCounters
 
@@ -77,6 +79,7 @@ func New(o Options) (*Engine, error) {
 		empty:          make(chan struct{}, 1),
 		cut:            make(chan struct{}),
 		ended:          make(chan struct{}),
+		subjects:       subjects{seed: maphash.MakeSeed()},
 	}
 	e.run = newRunQueue(e.rescueBursts)
 	return e, nil

@@ -132,6 +132,7 @@ func (c *Conn) open() {
 	c.told, c.heard = l.now, l.now
 	c.wake(l.at(e.pingDelay()))
 	l.slots[c.slot].open = true
+	l.pathList(c.path).add(c, &c.pathAt)
 	e.registry.add(c)
 	e.count.opened.Add(1)
 	switch {
@@ -234,6 +235,7 @@ func (c *Conn) refuse(r *handler.Refusal) {
 	b := frame.NewBuffer(512)
 	_ = response.Write(memory{out: b})
 	c.dropHandshake()
+	c.leave()
 	c.outbox.replace(b)
 	c.linger()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -89,40 +90,63 @@ var _ handler.Hub = hub{}
 // Hub reaches all connections of the engine.
 func (e *Engine) Hub() handler.Hub { return hub{e} }
 
-// Broadcast posts one publication to every loop, which writes it to its own
-// connections. See handler.Hub.
+// Broadcast queues a message for all connections, or those of a path. See
+// handler.Hub.
 func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int {
-	if op != frame.Text && op != frame.Binary {
-		return 0
-	}
+	p := publication{}
 	n := h.Count(to.Path)
-	p := publication{message: frame.Prepare(op, payload, &h.engine.options.Deflate)}
 	if to.Except != nil {
 		p.except = to.Except.ID()
-		if h.addresses(p.except, to.Path) {
+		if c := h.engine.registry.find(p.except); c != nil && (to.Path == "" || c.Path() == to.Path) {
 			n--
 		}
 	}
 	if to.Path != "" {
-		entry, ok := h.engine.paths.Load(to.Path)
-		if !ok {
-			return 0
-		}
-		p.path = entry.(*path)
-	}
-	if n > 0 {
-		for _, l := range h.engine.loops {
-			l.publish(p)
+		if entry, ok := h.engine.paths.Load(to.Path); ok {
+			p.path = entry.(*path)
 		}
 	}
-	return max(0, n)
+	return h.post(p, n, op, payload)
 }
 
-// addresses reports whether the connection with this id is open on path.
-func (h hub) addresses(id uint64, path string) bool {
-	c := h.engine.registry.find(id)
-	return c != nil && (path == "" || c.Path() == path)
+// Publish queues a message for the subscribers of a topic. See handler.Hub.
+func (h hub) Publish(topic string, op frame.Opcode, payload []byte, except handler.Conn) (int, error) {
+	if !isTopic(topic) {
+		return 0, handler.ErrTopic
+	}
+	if op != frame.Text && op != frame.Binary {
+		return 0, handler.ErrOpcode
+	}
+	s := &h.engine.subjects
+	p := publication{topics: s.appendMatching([]string{topic}, topic)}
+	if except != nil {
+		p.except = except.ID()
+	}
+	n := 0
+	for _, name := range p.topics {
+		n += s.count(name)
+	}
+	return h.post(p, n, op, payload), nil
 }
+
+// post encodes a message once and gives it to every loop, if it is for n connections
+// and that is more than none.
+func (h hub) post(p publication, n int, op frame.Opcode, payload []byte) int {
+	if n <= 0 || op != frame.Text && op != frame.Binary {
+		return 0
+	}
+	p.message = frame.Prepare(op, payload, &h.engine.options.Deflate)
+	for _, l := range h.engine.loops {
+		l.publish(p)
+	}
+	return n
+}
+
+// Subscriptions counts the subscriptions to a topic or pattern. See handler.Hub.
+func (h hub) Subscriptions(topic string) int { return h.engine.subjects.count(topic) }
+
+// Topics lists what is subscribed to. See handler.Hub.
+func (h hub) Topics() iter.Seq2[string, int] { return h.engine.subjects.all() }
 
 // SendTo sends to one connection. See handler.Hub.
 func (h hub) SendTo(id uint64, op frame.Opcode, payload []byte) error {

@@ -15,7 +15,6 @@ const (
 	readBufferBytes  = 128 << 10 // one read takes at most this
 	readsPerEvent    = 4         // then other connections get their turn
 	attendedPerRing  = 256       // connections attended to before I/O is polled again
-	visitedPerRing   = 1024      // connections a broadcast visits before I/O is polled again
 	acceptsPerEvent  = 128
 	initialTableSize = 64
 )
@@ -34,10 +33,9 @@ type loop struct {
 	starved   bool     // accepting stopped for want of descriptors, and that was said
 
 	conns []*Conn // by descriptor; nil where the descriptor is not ours
-	slots []slot  // every connection once, dense but for holes during a broadcast
-	holes int
-	now   uint32 // milliseconds since the engine's epoch, as of the last tick
-	ticks bool   // the clock is running
+	slots []slot  // every connection once, dense
+	now   uint32  // milliseconds since the engine's epoch, as of the last tick
+	ticks bool    // the clock is running
 	due   time.Duration
 
 	readBuf  []byte
@@ -48,7 +46,11 @@ type loop struct {
 	iov      iovec
 	attended []*Conn // connections taken from the mailbox; the first seen are done with
 	seen     int
-	cast     broadcastWalk
+	paths    map[*path]*memberList
+	topics   map[string]*topic // nil: none
+	casts    []cast            // taken from the mailbox; those before cast are done with
+	cast     int
+	walk     walk
 	drain    drainState
 
 	mail    mailbox
@@ -60,7 +62,7 @@ type loop struct {
 // A slot is what a loop needs of a connection for its sweeps and broadcasts, side
 // by side in memory.
 type slot struct {
-	conn     *Conn  // nil: a hole
+	conn     *Conn
 	deadline uint32 // when conn wants to be looked at, as loop.now
 	open     bool   // the opening handshake is over and the close handshake has not begun
 }
@@ -182,7 +184,7 @@ func (l *loop) onRing() error {
 		return gneterrors.ErrEngineShutdown
 	}
 	l.attend()
-	l.continueBroadcast()
+	l.continueFanOut()
 	l.callRunner()
 	l.ringAgain()
 	return nil
@@ -204,34 +206,24 @@ func (l *loop) add(c *Conn) {
 func (l *loop) remove(c *Conn) {
 	l.conns[c.fd] = nil
 	c.fd = -1
-	if l.cast.active() {
-		// The walk goes by index: nobody may change places now.
-		l.slots[c.slot] = slot{}
-		l.holes++
-		return
-	}
-	l.fillHole(int(c.slot))
-}
-
-// fillHole moves the last slot to place i.
-func (l *loop) fillHole(i int) {
 	last := len(l.slots) - 1
-	l.slots[i] = l.slots[last]
-	if moved := l.slots[i].conn; moved != nil {
-		moved.slot = uint32(i)
-	}
+	l.slots[c.slot] = l.slots[last]
+	l.slots[c.slot].conn.slot = c.slot
 	l.slots[last] = slot{}
 	l.slots = l.slots[:last]
 }
 
-// compact closes the holes that connections left during a broadcast.
-func (l *loop) compact() {
-	for i := len(l.slots) - 1; i >= 0 && l.holes > 0; i-- {
-		if l.slots[i].conn == nil {
-			l.fillHole(i)
-			l.holes--
+// pathList is the list of the loop's connections on a path.
+func (l *loop) pathList(p *path) *memberList {
+	m := l.paths[p]
+	if m == nil {
+		m = new(memberList)
+		if l.paths == nil {
+			l.paths = make(map[*path]*memberList)
 		}
+		l.paths[p] = m
 	}
+	return m
 }
 
 // closeListener ends listening for good.

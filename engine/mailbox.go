@@ -17,7 +17,7 @@ type mailbox struct {
 	posted bool // there is something that the loop has not seen
 	conns  []*Conn
 	tasks  []func()
-	casts  []publication
+	casts  []cast
 	ended  bool
 }
 
@@ -61,7 +61,7 @@ func (l *loop) do(task func()) bool {
 
 // publish gives a publication to the loop, from any goroutine.
 func (l *loop) publish(p publication) {
-	l.mail.post(func(m *mailbox) { m.casts = append(m.casts, p) })
+	l.mail.post(func(m *mailbox) { m.casts = append(m.casts, cast{publication: p}) })
 }
 
 // post puts something in the mailbox and wakes the loop, unless it was woken already
@@ -105,7 +105,7 @@ func (m *mailbox) remind() {
 	}
 }
 
-// takeMail empties the mailbox: tasks are run, publications wait in l.cast, and
+// takeMail empties the mailbox: tasks are run, publications wait in l.casts, and
 // connections in l.attended, once those of the last time have been attended to.
 func (l *loop) takeMail() {
 	m := &l.mail
@@ -116,7 +116,7 @@ func (l *loop) takeMail() {
 	}
 	tasks := m.tasks
 	m.tasks = nil
-	l.cast.waiting = append(l.cast.waiting, m.casts...)
+	l.casts = append(l.casts, m.casts...)
 	clear(m.casts)
 	m.casts = m.casts[:0]
 	m.mu.Unlock()
@@ -142,7 +142,7 @@ func (l *loop) attend() {
 func (l *loop) ringAgain() {
 	l.mail.mu.Lock()
 	defer l.mail.mu.Unlock()
-	if l.seen < len(l.attended) || len(l.mail.conns) > 0 || l.cast.active() {
+	if l.seen < len(l.attended) || len(l.mail.conns) > 0 || l.publishing() {
 		l.mail.wake()
 	}
 }

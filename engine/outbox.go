@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/weirws/weir/frame"
@@ -207,6 +208,39 @@ func (o *outbox) added(e *Engine, size int) appended {
 	}
 	o.told = true
 	return appended{tell: true}
+}
+
+// isIdle reports whether nothing waits and more may be sent.
+func (o *outbox) isIdle() bool {
+	o.mu.Lock()
+	idle := o.queue == nil && !o.closed
+	o.mu.Unlock()
+	return idle
+}
+
+// putRest puts what a full socket left of publications, of which it has taken n
+// bytes, before anything that was sent meanwhile.
+func (o *outbox) putRest(all []publication, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open()
+	o.told, o.stalled = true, true
+	q := o.queue
+	var rest []outItem
+	for _, p := range all {
+		size := len(p.message.Bytes(o.deflate))
+		if n >= size {
+			n -= size
+			continue
+		}
+		if len(rest) == 0 {
+			q.off, q.sealed = n, 1
+		}
+		rest = append(rest, outItem{shared: p.message})
+		q.bytes += size - n
+		n = 0
+	}
+	q.items = slices.Insert(q.items, 0, rest...)
 }
 
 // room returns a buffer at the end of the queue into which size bytes may be

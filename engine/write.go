@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"io"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -62,7 +61,7 @@ func (l *loop) write(fd int, bufs [][]byte) (n int, whole bool, err error) {
 	}
 	switch {
 	case len(bufs) == 1:
-		n, err = writeSocket(fd, bufs[0])
+		return l.writeOne(fd, bufs[0])
 	case total <= copiedBytes:
 		l.writeBuf = l.writeBuf[:0]
 		for _, b := range bufs {
@@ -72,7 +71,17 @@ func (l *loop) write(fd int, bufs [][]byte) (n int, whole bool, err error) {
 	default:
 		n, err = writeSocketv(fd, &l.iov, bufs)
 	}
-	if errors.Is(err, unix.EAGAIN) {
+	return written(n, total, err)
+}
+
+// writeOne is write for a single slice.
+func (l *loop) writeOne(fd int, p []byte) (n int, whole bool, err error) {
+	n, err = writeSocket(fd, p)
+	return written(n, len(p), err)
+}
+
+func written(n, total int, err error) (int, bool, error) {
+	if err == unix.EAGAIN {
 		return 0, false, nil
 	}
 	if err == nil && n == 0 {

@@ -41,6 +41,17 @@ type Conn interface {
 	// bytes is cut at the border of a rune.
 	Close(code frame.CloseCode, reason string) error
 
+	// Subscribe makes what is published to a topic from now on reach the
+	// connection, until Unsubscribe or its end. A topic is tokens with dots between
+	// them, "orders.eu.new"; a star stands for any one token, "orders.*.new", and > at
+	// the end for one or more, "orders.>". Subscribing again has no effect. It returns
+	// ErrTopic if topic is malformed and ErrClosed once the engine has ended.
+	Subscribe(topic string) error
+
+	// Unsubscribe ends the subscription to exactly this topic or pattern, if there
+	// is one. Errors are those of Subscribe.
+	Unsubscribe(topic string) error
+
 	// RemoteAddr is the address of the peer: the zero AddrPort on a unix socket.
 	RemoteAddr() netip.AddrPort
 

@@ -15,6 +15,8 @@ var (
 	ErrPingTooLong = errors.New("handler: ping payload above 125 bytes")
 	// ErrCloseCode: the code must not appear in a close frame.
 	ErrCloseCode = errors.New("handler: close code must not be sent")
+	// ErrTopic: the topic is malformed, or has wildcards where none may be.
+	ErrTopic = errors.New("handler: malformed topic")
 	// ErrNotFound: no open connection has this id.
 	ErrNotFound = errors.New("handler: no such connection")
 )

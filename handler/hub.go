@@ -1,6 +1,10 @@
 package handler
 
-import "github.com/weirws/weir/frame"
+import (
+	"iter"
+
+	"github.com/weirws/weir/frame"
+)
 
 // Hub is all connections of one engine. A connection is among them from when its
 // OnOpen returned nil until its close handshake begins or its socket is gone. All
@@ -11,6 +15,24 @@ type Hub interface {
 	// message is treated as by Conn.Send. op is as for Conn.Send; for another one
 	// nothing is sent and the number is 0. Broadcast copies payload.
 	Broadcast(op frame.Opcode, payload []byte, to Audience) int
+
+	// Publish queues one message, encoded once, on every connection that is
+	// subscribed to topic, by its name or by a pattern, with the exception of except
+	// unless that is nil. A connection gets it once, however many of its subscriptions
+	// match. The number is that of the subscriptions. It returns ErrTopic if topic is
+	// malformed or has wildcards, and ErrOpcode as Conn.Send does. Publish copies payload.
+	//
+	// What one goroutine publishes and broadcasts reaches every connection in that
+	// order, whatever the topics. Nothing is promised about the order of a publication and
+	// a Conn.Send, or of what different goroutines publish.
+	Publish(topic string, op frame.Opcode, payload []byte, except Conn) (int, error)
+
+	// Subscriptions is the number of subscriptions to exactly this topic or pattern.
+	Subscriptions(topic string) int
+
+	// Topics yields what is subscribed to, patterns included, and the number of
+	// subscriptions, in no particular order.
+	Topics() iter.Seq2[string, int]
 
 	// SendTo is Conn.Send to the connection with this id. It returns ErrNotFound
 	// if there is none.

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"hash/maphash"
+	"slices"
+	"testing"
+)
+
+func TestSubjects(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		topic, isPattern bool
+		subscribable     bool
+	}{
+		{name: "a", topic: true, subscribable: true},
+		{name: "a.b-c.d_e", topic: true, subscribable: true},
+		{name: "a.*", isPattern: true, subscribable: true},
+		{name: "*", isPattern: true, subscribable: true},
+		{name: ">", isPattern: true, subscribable: true},
+		{name: "a.*.>", isPattern: true, subscribable: true},
+		{name: "a*.b>", topic: true, subscribable: true},
+		{name: ""}, {name: "."}, {name: "a."}, {name: ".a"}, {name: "a..b"}, {name: "a b"}, {name: "a\n"},
+		{name: ">.a", isPattern: true}, {name: "a.>.b", isPattern: true},
+	} {
+		if got := isTopic(tt.name); got != tt.topic {
+			t.Errorf("isTopic(%q) = %v", tt.name, got)
+		}
+		if got := isSubject(tt.name, true); got != tt.subscribable {
+			t.Errorf("isSubject(%q) = %v", tt.name, got)
+		}
+		if got := isPattern(tt.name); got != tt.isPattern {
+			t.Errorf("isPattern(%q) = %v", tt.name, got)
+		}
+	}
+}
+
+func TestPatternsMatch(t *testing.T) {
+	s := subjects{seed: maphash.MakeSeed()}
+	patterns := []string{"a.*", "a.>", "*.b", ">", "a.*.c", "*.*", "a.b.>"}
+	for _, p := range patterns {
+		s.add(p, 1)
+		s.add(p, 1)
+	}
+	s.add("a.b", 1) // no pattern
+	tests := map[string][]string{
+		"a":       {">"},
+		"a.b":     {"a.*", "a.>", "*.b", ">", "*.*"},
+		"a.b.c":   {"a.>", ">", "a.*.c", "a.b.>"},
+		"x.b":     {"*.b", ">", "*.*"},
+		"a.b.c.d": {"a.>", ">", "a.b.>"},
+	}
+	for topic, want := range tests {
+		got := s.appendMatching(nil, topic)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s matches %v; want %v", topic, got, want)
+		}
+	}
+	for _, p := range patterns {
+		s.add(p, -1)
+	}
+	if got := s.appendMatching(nil, "a.b"); len(got) != 5 {
+		t.Errorf("a.b matches %v after half of the subscriptions have ended; want 5", got)
+	}
+	for _, p := range patterns {
+		s.add(p, -1)
+	}
+	if got := s.appendMatching(nil, "a.b"); len(got) != 0 || len(s.patterns.next) != 0 || s.matching.Load() != 0 {
+		t.Errorf("a.b matches %v after all have ended, %d nodes and %d patterns left; want none", got, len(s.patterns.next), s.matching.Load())
+	}
+}
