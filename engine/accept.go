@@ -39,11 +39,16 @@ func (l *loop) accepted(fd int, sa unix.Sockaddr) {
 	if n := e.sockets.Add(1); n > int64(e.options.MaxConnections+refusalDescriptors) {
 		e.sockets.Add(-1)
 		e.count.refused(503)
-		_, _ = writeSocket(fd, busyResponse)
+		if e.tls == nil {
+			_, _ = writeSocket(fd, busyResponse)
+		}
 		closeSocket(fd)
 		return
 	}
-	l.begin(fd, addrPort(sa))
+	c := l.begin(fd, addrPort(sa))
+	if e.tls != nil {
+		c.tls = new(tlsLayer)
+	}
 }
 
 var busyResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")

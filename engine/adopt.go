@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -19,9 +20,14 @@ import (
 // http.StripPrefix works; header fields come to OnOpen in canonical case and in
 // no particular order. Requests that the routes refuse are answered through w.
 //
-// The engine must be running; otherwise the answer is 503. TLS connections (501) and HTTP/2
-// (505) cannot be enrolled.
-func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// The engine must be running; otherwise the answer is 503. HTTP/2 cannot be enrolled
+// (505), nor can TLS (501): a tls.Conn reads from the socket it was made with, and waits
+// there, so a loop cannot feed it. Let the engine listen itself, with Options.TLS.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.takeOver(w, r, false) }
+
+// takeOver is ServeHTTP, also for connections that have come from a loop of an engine:
+// their TLS was fed by one.
+func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool) {
 	head := requestHead(r)
 	parsed, err := handler.ParseRequest(head)
 	if err != nil {
@@ -33,7 +39,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, refusal)
 		return
 	}
-	if r.TLS != nil {
+	if r.TLS != nil && !fromLoop {
 		answer(w, handler.Refuse(http.StatusNotImplemented, "the engine does not take over TLS connections"))
 		return
 	}
@@ -49,7 +55,8 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	head = append(head, early...)
-	if hc, ok := conn.(*httpConn); ok {
+	hc := ownConn(conn)
+	if hc != nil {
 		head = hc.appendHead(head)
 	}
 	s, ok := conn.(syscall.Conn)
@@ -62,15 +69,36 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from, _ := netip.ParseAddrPort(r.RemoteAddr)
-	e.enrol(fd, from, head)
+	var layer *tlsLayer
+	if hc != nil {
+		layer = hc.takeTLS()
+	}
+	e.enrol(fd, from, head, layer)
 }
 
-// enrol gives a socket, from which head has been read already, to a loop.
-func (e *Engine) enrol(fd int, from netip.AddrPort, head []byte) {
+// ownConn is conn if that has come from a loop, otherwise nil.
+func ownConn(conn net.Conn) *httpConn {
+	switch conn := conn.(type) {
+	case *httpConn:
+		return conn
+	case tlsHTTPConn:
+		return conn.httpConn
+	}
+	return nil
+}
+
+// enrol gives a socket, from which head has been read already, to a loop. layer is its
+// TLS, nil in plain text.
+func (e *Engine) enrol(fd int, from netip.AddrPort, head []byte, layer *tlsLayer) {
 	e.sockets.Add(1)
 	l := e.loops[e.turnTaken.Add(1)%uint64(len(e.loops))]
 	posted := l.do(func() {
-		if c := l.begin(fd, from); c.fd >= 0 {
+		switch c := l.begin(fd, from); {
+		case c.fd < 0:
+		case layer != nil:
+			c.tls = layer
+			c.unsealBehind(head)
+		default:
 			c.consume(head)
 		}
 	})

@@ -161,6 +161,9 @@ func (c *Conn) drop(err error) {
 		c.dropHandshake()
 	}
 	c.state = stateGone
+	if c.tls != nil {
+		c.tls.drop(fd)
+	}
 	l.remove(c)
 	closeSocket(fd)
 	c.decoder.Release()

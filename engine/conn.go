@@ -32,6 +32,7 @@ const (
 	pauseOutbox                     // the peer is behind
 	pauseOpening                    // OnOpen has not returned
 	pauseDone                       // the peer has said its last
+	pauseTLS                        // the TLS handshake is not over, and much has come already
 )
 
 // Conn is one connection. It implements handler.Conn.
@@ -65,6 +66,7 @@ type Conn struct {
 	hs         *handshake     // nil once it is over
 	subscribed *subscriptions // nil: to nothing
 	ending     *ending        // nil while nothing has ended the connection
+	tls        *tlsLayer      // nil in plain text
 
 	// Any goroutine.
 	pending atomic.Uint32 // what the connection in the mailbox wants; 0: it is not there

@@ -38,13 +38,17 @@ func (l *loop) startDrain() {
 // dropUnused closes a connection on which no request has begun: a browser's spare
 // one, say.
 func (c *Conn) dropUnused() {
-	if c.state != stateHeader || c.hs.bytes != nil {
+	if !c.isUnused() {
 		return
 	}
 	c.readAll()
-	if c.fd >= 0 && c.state == stateHeader && c.hs.bytes == nil {
+	if c.fd >= 0 && c.isUnused() {
 		c.drop(nil)
 	}
+}
+
+func (c *Conn) isUnused() bool {
+	return c.state == stateHeader && c.hs.bytes == nil && !c.tls.isShaking()
 }
 
 // continueDrain closes as many connections as are due.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -37,6 +38,7 @@ const (
 type Engine struct {
 	options        Options // with defaults; immutable
 	decoderOptions frame.DecoderOptions
+	tls            *tls.Config // nil without TLS
 	epoch          time.Time
 
 	// Immutable after Start.
@@ -72,9 +74,14 @@ func New(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	serverTLS, err := o.TLS.serverConfig(o.Logger)
+	if err != nil {
+		return nil, err
+	}
 	e := &Engine{
 		options:        o,
 		decoderOptions: frame.DecoderOptions{Role: frame.Server, MaxMessageBytes: o.MaxMessageBytes},
+		tls:            serverTLS,
 		epoch:          time.Now(),
 		empty:          make(chan struct{}, 1),
 		cut:            make(chan struct{}),

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -59,7 +60,7 @@ func newHTTPSide(e *Engine) *httpSide {
 func (e *Engine) httpHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e.isOurs(r) {
-			e.ServeHTTP(w, r)
+			e.takeOver(w, r, true)
 			return
 		}
 		e.options.HTTP.ServeHTTP(w, r)
@@ -74,10 +75,13 @@ func (c *Conn) handOff() {
 		c.refuse(refusal)
 		return
 	}
-	hc := &httpConn{engine: e, fd: c.fd, head: c.hs.bytes}
+	hc := &httpConn{engine: e, fd: c.fd, head: c.hs.bytes, tls: c.tls}
 	// The HTTP server makes another descriptor of it, and a poller cannot be told to
 	// forget a socket by a number that is closed.
 	_ = l.poller.Delete(c.fd)
+	if c.tls != nil {
+		c.tls.leaveLoop()
+	}
 	select {
 	case e.http.queue <- hc:
 	default:
@@ -111,6 +115,9 @@ func (h *httpSide) Accept() (net.Conn, error) {
 				hc.abandon()
 				continue
 			}
+			if hc.tls != nil {
+				return tlsHTTPConn{hc}, nil
+			}
 			return hc, nil
 		case <-h.listening:
 			return nil, net.ErrClosed
@@ -142,9 +149,10 @@ func (h *httpSide) abandonQueue() {
 // An httpConn is a connection with the HTTP server: its socket, and first the bytes
 // that its loop had read.
 type httpConn struct {
-	net.Conn // nil before open
+	net.Conn // the socket, or the tls.Conn on it; nil before open
 	engine   *Engine
 	fd       int
+	tls      *tlsLayer // nil in plain text
 
 	mu   sync.Mutex
 	head *frame.Buffer // nil once read
@@ -161,8 +169,12 @@ func (c *httpConn) open() error {
 	c.Conn, err = net.FileConn(f)
 	if err != nil {
 		c.fd = -1
+		return err
 	}
-	return err
+	if c.tls != nil {
+		c.tls.wire.socket, c.Conn = c.Conn, c.tls.conn
+	}
+	return nil
 }
 
 // abandon gives up a connection before or while it is opened.
@@ -232,8 +244,29 @@ func (c *httpConn) CloseWrite() error {
 
 // SyscallConn implements syscall.Conn, so that ServeHTTP can take the socket back.
 func (c *httpConn) SyscallConn() (syscall.RawConn, error) {
-	if s, ok := c.Conn.(syscall.Conn); ok {
+	socket := c.Conn
+	if c.tls != nil {
+		socket = c.tls.wire.socket
+	}
+	if s, ok := socket.(syscall.Conn); ok {
 		return s.SyscallConn()
 	}
 	return nil, errors.ErrUnsupported
 }
+
+// takeTLS returns the TLS of the connection, nil in plain text. Close then closes the
+// socket only.
+func (c *httpConn) takeTLS() *tlsLayer {
+	t := c.tls
+	if t != nil {
+		c.tls = nil
+		c.Conn, t.wire.socket = t.wire.socket, nil
+	}
+	return t
+}
+
+// A tlsHTTPConn is an httpConn with TLS: net/http asks for its state.
+type tlsHTTPConn struct{ *httpConn }
+
+// ConnectionState describes the TLS connection.
+func (c tlsHTTPConn) ConnectionState() tls.ConnectionState { return *c.tls.state() }

@@ -64,6 +64,7 @@ func (c *Conn) handshakeArrived() {
 		return
 	}
 	r.RemoteAddr = c.remote.addrPort()
+	r.TLS = c.tls.state()
 	if !r.IsUpgrade() && e.options.HTTP != nil && !e.isRoute(r.Path) {
 		c.handOff()
 		return

@@ -52,6 +52,7 @@ type loop struct {
 	cast     int
 	walk     walk
 	drain    drainState
+	turns    tlsTurns
 
 	mail    mailbox
 	stopped bool

@@ -59,6 +59,9 @@ type Options struct {
 	Address string
 	// NoListen makes an engine without a listener: connections come through ServeHTTP.
 	NoListen bool
+	// TLS makes the engine speak TLS on its port. Default: plain text. Connections that
+	// come through ServeHTTP are not concerned.
+	TLS *TLSOptions
 	// ReusePort lets other processes listen on the same TCP port, and the kernel share
 	// connections out among them. Default: a port in use is an error.
 	ReusePort bool
@@ -210,6 +213,6 @@ func (o Options) validate() error {
 	} {
 		refuse(d.d < 0, "%s is %v; it must be positive", d.name, d.d)
 	}
-	errs = append(errs, handler.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols}.Check())
+	errs = append(errs, handler.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols}.Check(), o.TLS.check())
 	return errors.Join(errs...)
 }

@@ -45,7 +45,11 @@ func (c *Conn) readAll() {
 			return
 		}
 		l.count.bytesIn.Add(uint64(n))
-		c.consume(l.readBuf[:n])
+		if c.tls != nil {
+			c.arrivedTLS(l.readBuf[:n])
+		} else {
+			c.consume(l.readBuf[:n])
+		}
 		if n < len(l.readBuf) && !c.readEnd {
 			return
 		}

@@ -65,6 +65,10 @@ func (l *loop) onTick() {
 func (c *Conn) onDeadline() {
 	switch c.state {
 	case stateHeader:
+		if c.tls != nil && c.tls.phase != tlsOpen {
+			c.drop(nil) // there is no way yet to tell the client why
+			return
+		}
 		c.refuse(handler.Refuse(http.StatusRequestTimeout, "request header took too long"))
 	case stateOpening:
 		c.wake(c.loop.at(farAhead))

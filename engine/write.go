@@ -20,6 +20,10 @@ func (c *Conn) flush() {
 		c.checkMarks()
 		return
 	}
+	if c.tls != nil {
+		c.flushTLS()
+		return
+	}
 	for range writesPerFlush {
 		bufs, err := c.outbox.take(c.loop.bufs[:0])
 		c.loop.bufs = bufs

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -31,6 +32,8 @@ type Request struct {
 	// RemoteAddr is the address of the peer: the zero AddrPort on a unix socket.
 	// ParseRequest does not know it; the engine fills it in.
 	RemoteAddr netip.AddrPort
+	// TLS describes the TLS connection, and is nil in plain text. The engine fills it in.
+	TLS *tls.ConnectionState
 	// Subprotocols are those the client offers, in its order of preference.
 	Subprotocols []string
 	// Subprotocol is the one that Mux.Decide chose, "" if none.
