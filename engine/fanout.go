@@ -244,9 +244,9 @@ func (l *loop) hand(c *Conn, g *group) {
 }
 
 // isDirect reports whether nothing waits in the outbox, so that the socket can be
-// written to past it.
+// written to past it; not where it takes encrypted records only.
 func (c *Conn) isDirect() bool {
-	return c.state == stateOpen && c.outbox.isIdle()
+	return c.state == stateOpen && c.tls == nil && c.outbox.isIdle()
 }
 
 func (g *group) excepts(c *Conn) bool {

@@ -33,3 +33,22 @@ func TestTLSEcho(t *testing.T) {
 		}
 	})
 }
+
+// What is published must not reach the socket past the encryption.
+func TestTLSBroadcast(t *testing.T) {
+	e, ca := startTLS(t, engine.Options{Mux: routes(handler.Echo{})})
+	var clients []*rawClient
+	for range 8 {
+		clients = append(clients, dialSecure(t, e, ca.client(), "/"))
+	}
+	eventually(t, "all to be open", func() bool { return e.Hub().Count("") == len(clients) })
+	const messages = 50
+	for i := range messages {
+		e.Hub().Broadcast(frame.Text, fmt.Append(nil, "news ", i), handler.Audience{})
+	}
+	for _, c := range clients {
+		for i := range messages {
+			c.expectText(t, fmt.Sprint("news ", i))
+		}
+	}
+}
