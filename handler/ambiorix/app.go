@@ -75,7 +75,8 @@ func (a *App) find(name string) receiver {
 }
 
 // Handler serves WebSocket connections. Put it on a path of its own where Mux, which
-// takes all paths, is not wanted.
+// takes all paths, is not wanted. A Handler around it that refuses connections does so
+// before it calls OnOpen, which makes the connection a client until OnClose.
 func (a *App) Handler() handler.Handler {
 	if a.options.Raw != nil {
 		return a.options.Raw
