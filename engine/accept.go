@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accept takes a bounded number of connections off the listener. The poller
-// reports the listener again while more wait.
-func (l *loop) accept() {
+// accept takes a bounded number of connections off the listener, and reports whether
+// more may wait. The poller reports the listener again while they do.
+func (l *loop) accept() (more bool) {
 	for range acceptsPerEvent {
 		fd, sa, err := acceptSocket(l.listener.fd)
 		switch {
@@ -19,17 +19,15 @@ func (l *loop) accept() {
 			l.accepted(fd, sa)
 		case errors.Is(err, unix.EAGAIN):
 			l.starved = false
-			return
-		case isShortage(err):
-			l.starve(err)
-			return
+			return false
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			// That one has gone away again.
 		default:
-			l.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "accept failed", slog.Any("err", err))
-			return
+			l.starve(err)
+			return false
 		}
 	}
+	return true
 }
 
 // accepted starts a connection on a new socket, or refuses it right here when
@@ -45,8 +43,22 @@ func (l *loop) accepted(fd int, sa unix.Sockaddr) {
 		closeSocket(fd)
 		return
 	}
-	c := l.begin(fd, addrPort(sa))
-	if e.tls != nil {
+	if l.listener.path == "" || len(e.loops) == 1 {
+		l.welcome(fd, addrPort(sa))
+		return
+	}
+	// A unix socket has one listener, for all loops.
+	next := e.nextLoop()
+	if !next.do(func() { next.welcome(fd, addrPort(sa)) }) {
+		closeSocket(fd)
+		e.release(false)
+	}
+}
+
+// welcome starts a connection on a socket that was accepted.
+func (l *loop) welcome(fd int, from netip.AddrPort) {
+	c := l.begin(fd, from)
+	if l.engine.tls != nil {
 		c.tls = new(tlsLayer)
 	}
 }
@@ -66,14 +78,9 @@ func (l *loop) begin(fd int, from netip.AddrPort) *Conn {
 	return c
 }
 
-// isShortage reports whether accepting failed for want of descriptors or memory,
-// which passes.
-func isShortage(err error) bool {
-	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
-}
-
-// starve stops accepting until a connection of this loop closes or the next tick. The
-// poller would report the listener over and over meanwhile.
+// starve stops accepting until a connection of this loop closes or the next tick:
+// descriptors or memory have run out, which passes. The poller would report the
+// listener over and over meanwhile.
 func (l *loop) starve(err error) {
 	l.pauseAccept()
 	l.engine.count.starved.Add(1)

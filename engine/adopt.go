@@ -91,7 +91,7 @@ func ownConn(conn net.Conn) *httpConn {
 // TLS, nil in plain text.
 func (e *Engine) enrol(fd int, from netip.AddrPort, head []byte, layer *tlsLayer) {
 	e.sockets.Add(1)
-	l := e.loops[e.turnTaken.Add(1)%uint64(len(e.loops))]
+	l := e.nextLoop()
 	posted := l.do(func() {
 		switch c := l.begin(fd, from); {
 		case c.fd < 0:
@@ -107,6 +107,9 @@ func (e *Engine) enrol(fd int, from netip.AddrPort, head []byte, layer *tlsLayer
 		e.release(false)
 	}
 }
+
+// nextLoop gives the loops their turns.
+func (e *Engine) nextLoop() *loop { return e.loops[e.turnTaken.Add(1)%uint64(len(e.loops))] }
 
 // isOurs reports whether a request belongs to the routes: an upgrade, or anything
 // else on the path of a WebSocket handler.

@@ -6,6 +6,7 @@ import (
 
 const (
 	drainReason    = "server is shutting down"
+	acceptsAtDrain = 64   // times acceptsPerEvent, to empty the accept queue
 	drainPerSecond = 2000 // connections closed at least, whatever the pace
 )
 
@@ -21,7 +22,9 @@ type drainState struct {
 // so that their clients do not all come back at the same moment.
 func (l *loop) startDrain() {
 	if l.listener.fd >= 0 {
-		l.accept() // who waits in the queue gets a 503, not a reset
+		for i := 0; i < acceptsAtDrain && l.accept(); i++ {
+			// Who waits in the queue gets a 503, not a reset.
+		}
 		l.closeListener()
 	}
 	for i := len(l.slots) - 1; i >= 0; i-- {
@@ -64,9 +67,19 @@ func (l *loop) continueDrain() {
 		d.next--
 		if s := &l.slots[d.next]; s.open {
 			d.due--
-			_ = s.conn.Close(frame.CloseGoingAway, drainReason)
+			s.conn.drain()
 		}
 	}
+}
+
+// drain begins to close a connection, once its handler has seen the messages that
+// have arrived.
+func (c *Conn) drain() {
+	if c.inbox.isEmpty() {
+		_ = c.Close(frame.CloseGoingAway, drainReason)
+		return
+	}
+	c.notify(eventDrain)
 }
 
 // Draining reports how many connections are left of a drain, and whether one is

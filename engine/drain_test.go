@@ -289,3 +289,53 @@ func TestPortIsFreeAfterClose(t *testing.T) {
 		}
 	})
 }
+
+// Messages that have arrived when the drain begins are handled and answered before the
+// close frame, though the handler is slow.
+func TestDrainHandlesWhatHasArrived(t *testing.T) {
+	const messages = 20
+	for _, mode := range []engine.Mode{engine.Workers, engine.Service} {
+		t.Run(mode.String(), func(t *testing.T) {
+			entered, goOn := make(chan struct{}, messages), make(chan struct{})
+			e := startEngine(t, engine.Options{Mode: mode, Mux: routes(handler.Func(func(c handler.Conn, op frame.Opcode, p []byte) {
+				entered <- struct{}{}
+				<-goOn
+				_ = c.Send(op, p)
+			}))})
+			cancel, ended := running(t, e)
+			c := dialRaw(t, e, "/")
+			for i := range messages {
+				c.put(t, text(fmt.Sprint(i)))
+			}
+			receive(t, "OnMessage", entered)
+			eventually(t, "all messages have arrived", func() bool { return e.Counters().MessagesIn == messages })
+			cancel()
+			isDraining(t, e)
+			close(goOn)
+			for i := range messages {
+				c.expectText(t, fmt.Sprint(i))
+			}
+			c.expectClose(t, frame.CloseGoingAway)
+			c.put(t, closeFrame(frame.CloseGoingAway, ""))
+			c.expectEnd(t)
+			expectNil(t, "Run", ended)
+		})
+	}
+}
+
+// Close from another goroutine waits for a Start that is under way, whichever comes
+// first.
+func TestCloseDuringStart(t *testing.T) {
+	for range 20 {
+		e := newEngine(t, engine.Options{Loops: 2})
+		started := make(chan error, 1)
+		go func() { started <- e.Start() }()
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, "Start", started); err != nil && !errors.Is(err, engine.ErrStarted) {
+			t.Errorf("Start: %v", err)
+		}
+		receive(t, "Done", e.Done())
+	}
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -46,6 +47,7 @@ type Engine struct {
 	addr  net.Addr
 	http  *httpSide // nil without Options.HTTP
 
+	starting  sync.Mutex // held while Start opens, which Close waits for
 	phase     atomic.Int32
 	draining  atomic.Bool
 	ids       atomic.Uint64 // the last one given out
@@ -80,7 +82,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options:        o,
-		decoderOptions: frame.DecoderOptions{Role: frame.Server, MaxMessageBytes: o.MaxMessageBytes},
+		decoderOptions: frame.DecoderOptions{Role: frame.Server, MaxMessageBytes: o.MaxMessageBytes, MaxInflateRatio: o.MaxInflateRatio},
 		tls:            serverTLS,
 		epoch:          time.Now(),
 		empty:          make(chan struct{}, 1),
@@ -95,7 +97,9 @@ func New(o Options) (*Engine, error) {
 // Start listens and serves, and returns at once. A port that is in use is an error,
 // for which errors.Is(err, syscall.EADDRINUSE) holds.
 func (e *Engine) Start() error {
-	if !e.phase.CompareAndSwap(phaseNew, phaseRunning) {
+	e.starting.Lock()
+	defer e.starting.Unlock()
+	if e.phase.Load() != phaseNew {
 		return ErrStarted
 	}
 	if err := e.open(); err != nil {
@@ -103,6 +107,7 @@ func (e *Engine) Start() error {
 		close(e.ended)
 		return err
 	}
+	e.phase.Store(phaseRunning)
 	for _, l := range e.loops {
 		e.running.Add(1)
 		go func() {
@@ -152,8 +157,14 @@ func (e *Engine) open() error {
 // engine could not start or a loop failed. Close, from another goroutine, cuts the
 // drain short.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.Start(); err != nil && !(errors.Is(err, ErrStarted) && e.phase.Load() == phaseRunning) {
+	err := e.Start()
+	if err != nil && !errors.Is(err, ErrStarted) {
 		return err
+	}
+	select {
+	case <-e.ended:
+		return cmp.Or(e.failure, err)
+	default:
 	}
 	select {
 	case <-ctx.Done():
@@ -166,6 +177,10 @@ func (e *Engine) Run(ctx context.Context) error {
 // Addr is the address the engine listens on, with the port that was bound; nil
 // before Start and with NoListen.
 func (e *Engine) Addr() net.Addr { return e.addr }
+
+// Done is closed when the engine has ended: every connection is gone and every
+// worker has returned. In mode Service, callbacks may be left for one more Service.
+func (e *Engine) Done() <-chan struct{} { return e.ended }
 
 // Options returns the options with their defaults filled in.
 func (e *Engine) Options() Options { return e.options }
@@ -218,8 +233,7 @@ func (e *Engine) awaitEmpty(ctx context.Context) {
 // and OnClose is called for each. It returns when handlers have returned.
 func (e *Engine) Close() error {
 	e.cutOnce.Do(func() { close(e.cut) })
-	if e.phase.CompareAndSwap(phaseNew, phaseClosed) {
-		close(e.ended)
+	if e.closeUnstarted() {
 		return nil
 	}
 	if e.phase.CompareAndSwap(phaseRunning, phaseDraining) {
@@ -228,6 +242,17 @@ func (e *Engine) Close() error {
 	}
 	<-e.ended
 	return e.failure
+}
+
+// closeUnstarted closes an engine that was not started.
+func (e *Engine) closeUnstarted() bool {
+	e.starting.Lock()
+	defer e.starting.Unlock()
+	if !e.phase.CompareAndSwap(phaseNew, phaseClosed) {
+		return false
+	}
+	close(e.ended)
+	return true
 }
 
 // finish stops everything and waits for it. One goroutine calls it, once.

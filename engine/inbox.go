@@ -46,6 +46,7 @@ const (
 	eventOpen eventKind = iota
 	eventMessage
 	eventPeerClose // every message has been handled: answer the peer's close frame, or violation
+	eventDrain     // the messages that had arrived when the drain came are handled: close
 	eventClose
 )
 

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -165,5 +166,21 @@ func TestNoListen(t *testing.T) {
 	e := startEngine(t, engine.Options{NoListen: true})
 	if addr := e.Addr(); addr != nil {
 		t.Errorf("Addr is %v; want nil", addr)
+	}
+}
+
+// A unix socket has one listener; its connections are served by all loops.
+func TestUnixSocketServesAllLoops(t *testing.T) {
+	e := startEngine(t, engine.Options{
+		Network: "unix", Address: filepath.Join(t.TempDir(), "weir.sock"), Loops: 3, Mux: routes(handler.Echo{}),
+	})
+	var all []*rawClient
+	for i := range 9 {
+		c := dialRaw(t, e, "/")
+		c.put(t, text(fmt.Sprint(i)))
+		all = append(all, c)
+	}
+	for i, c := range all {
+		c.expectText(t, fmt.Sprint(i))
 	}
 }

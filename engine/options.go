@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/weirws/weir/frame"
@@ -96,6 +97,10 @@ type Options struct {
 	// MaxMessageBytes bounds one message, reassembled and inflated; a larger one closes
 	// the connection with 1009. Default: 1 MiB.
 	MaxMessageBytes int
+	// MaxInflateRatio bounds how many times larger than it arrived a compressed message
+	// of more than 64 KiB may become; beyond, the connection is closed with 1009.
+	// Default: 200. Negative: no bound but MaxMessageBytes.
+	MaxInflateRatio int
 	// InboxBytes and InboxMessages bound what waits for a connection's handler. Beyond
 	// either the engine stops reading that socket, so that TCP holds the sender back,
 	// until half is consumed. What one read brought may exceed the bound by
@@ -178,6 +183,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// longestTimeout is what the loops' clock, 32 bits of milliseconds, can count to with
+// room to spare.
+const longestTimeout = 20 * 24 * time.Hour
+
+func (o Options) timeouts() []time.Duration {
+	return []time.Duration{o.HeaderTimeout, o.SlowTimeout, o.PingInterval, o.PongTimeout, o.IdleTimeout, o.CloseTimeout, o.DrainTime}
+}
+
 // validate reports every contradiction in o at once.
 func (o Options) validate() error {
 	var errs []error
@@ -204,6 +217,8 @@ func (o Options) validate() error {
 	positive("OutboxSoftBytes", o.OutboxSoftBytes)
 	positive("OutboxHardBytes", o.OutboxHardBytes)
 	refuse(o.OutboxHardBytes < o.OutboxSoftBytes, "OutboxHardBytes %d is below OutboxSoftBytes %d", o.OutboxHardBytes, o.OutboxSoftBytes)
+	longest := slices.Max(o.timeouts())
+	refuse(longest > longestTimeout, "a timeout of %v is too long; the longest is %v", longest, longestTimeout)
 	for _, d := range []struct {
 		name string
 		d    time.Duration

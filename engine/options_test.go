@@ -30,6 +30,7 @@ func TestContradictions(t *testing.T) {
 		IdleTimeout:     -1,
 		CloseTimeout:    -1,
 		DrainTime:       -1,
+		SlowTimeout:     1000 * time.Hour,
 	}
 	e, err := engine.New(bad)
 	if e != nil || err == nil {
@@ -38,6 +39,7 @@ func TestContradictions(t *testing.T) {
 	for _, name := range []string{
 		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
+		"1000h",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not mention %q:\n%v", name, err)

@@ -64,6 +64,8 @@ func (c *Conn) handle(b *batch, ev *event) (load int64, called bool) {
 	case eventPeerClose:
 		c.ask(wantFinish)
 		return 0, false
+	case eventDrain:
+		_ = c.Close(frame.CloseGoingAway, drainReason)
 	case eventClose:
 		c.callClose()
 	}

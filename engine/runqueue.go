@@ -176,8 +176,8 @@ func (e *Engine) burst(end time.Duration) (ran int) {
 		now = e.elapsed()
 		if now-start > slowTurn {
 			q.slow.Store(slowTurns)
-		} else if slow {
-			q.slow.Add(-1)
+		} else if n := q.slow.Load(); n > 0 {
+			q.slow.CompareAndSwap(n, n-1)
 		}
 		if end != 0 && now >= end {
 			e.callRunner()

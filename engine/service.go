@@ -7,7 +7,8 @@ import "time"
 // to timeout; then it returns as soon as none waits any more, or timeout has passed and
 // the handler that was running has returned. A timeout of zero or less does not
 // wait. Any number of goroutines may call it: different connections then run
-// concurrently. After the engine has closed, what is left is run, and it does not wait.
+// concurrently. After the engine has closed, what is left is run, and it does not wait:
+// a loop around Service ends by Engine.Done.
 func (e *Engine) Service(timeout time.Duration) int {
 	if e.options.Mode != Service {
 		return 0

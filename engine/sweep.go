@@ -18,9 +18,8 @@ const (
 
 // sweepInterval is how often loops look for deadlines that have passed.
 func (e *Engine) sweepInterval() time.Duration {
-	o := &e.options
 	shortest := longestTick * ticksPerTime
-	for _, d := range []time.Duration{o.HeaderTimeout, o.SlowTimeout, o.PingInterval, o.PongTimeout, o.IdleTimeout, o.CloseTimeout, o.DrainTime} {
+	for _, d := range e.options.timeouts() {
 		if d > 0 {
 			shortest = min(shortest, d)
 		}

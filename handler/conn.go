@@ -37,7 +37,8 @@ type Conn interface {
 	// Close begins the close handshake: the close frame follows what is queued,
 	// and nothing can be queued behind it. It returns ErrCloseCode, and does
 	// nothing, if code must not be sent (frame.CloseCode.Valid), and ErrClosed if
-	// the close handshake has begun already, by either side. A reason above 123
+	// the close handshake has begun already: by Close, or by the peer, whose close
+	// frame counts once the handler has seen what came before it. A reason above 123
 	// bytes is cut at the border of a rune.
 	Close(code frame.CloseCode, reason string) error
 
