@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -159,3 +160,9 @@ func dialSecure(t testing.TB, e *engine.Engine, config *tls.Config, path string)
 
 // state is the state of a client with TLS.
 func (c *rawClient) state() tls.ConnectionState { return c.Conn.(*tls.Conn).ConnectionState() }
+
+// isAlert reports whether err is a fatal alert from the peer.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
+}
