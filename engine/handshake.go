@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gobwas/ws"
 
@@ -107,12 +108,7 @@ func (c *Conn) decideOpen() {
 		c.refuseError(hs.err)
 		return
 	}
-	response, err := c.acceptResponse()
-	if err != nil {
-		c.refuseError(err)
-		return
-	}
-	c.outbox.putFirst(response)
+	c.outbox.putFirst(c.acceptResponse())
 	c.open()
 	if rest := hs.bytes.B[hs.size:]; len(rest) > 0 && c.fd >= 0 {
 		c.consume(rest)
@@ -155,44 +151,32 @@ func (c *Conn) openedTooLate() {
 	}
 }
 
-// acceptResponse makes the 101 response (RFC 6455 section 4.2.2).
-func (c *Conn) acceptResponse() (*frame.Buffer, error) {
+// acceptResponse makes the 101 response (RFC 6455 section 4.2.2). The Upgrader gets to
+// see what it needs of the request and no more: the rest has been checked, and a
+// connection that OnOpen has accepted must not be refused for it.
+func (c *Conn) acceptResponse() *frame.Buffer {
 	hs := c.hs
+	request := "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + hs.request.Header.Get("Sec-WebSocket-Key") + "\r\n\r\n"
 	var extra bytes.Buffer
+	if c.subprotocol != "" {
+		extra.WriteString("Sec-WebSocket-Protocol: " + c.subprotocol + "\r\n")
+	}
 	if hs.extension != "" {
 		extra.WriteString("Sec-WebSocket-Extensions: " + hs.extension + "\r\n")
 	}
 	if h := hs.request.ResponseHeader(); len(h) > 0 {
 		_ = h.Write(&extra)
 	}
-	rw := memory{in: bytes.NewReader(hs.bytes.B[:hs.size]), out: frame.NewBuffer(256)}
-	u := ws.Upgrader{
-		ReadBufferSize: readerSize(hs.size),
-		ProtocolCustom: func([]byte) (string, bool) { return c.subprotocol, true },
-	}
-	if extra.Len() > 0 {
-		u.Header = ws.HandshakeHeaderBytes(extra.Bytes())
-	}
-	if _, err := u.Upgrade(rw); err != nil {
-		rw.out.Release()
-		return nil, handler.Refuse(http.StatusBadRequest, "malformed handshake")
-	}
-	return rw.out, nil
-}
-
-// readerSize is the size of a buffer in which a header line of a header of n bytes
-// has room: the Upgrader gives up on longer lines.
-func readerSize(n int) int {
-	size := ws.DefaultServerReadBufferSize
-	for size < n {
-		size *= 2
-	}
-	return size
+	rw := memory{in: strings.NewReader(request), out: frame.NewBuffer(256)}
+	u := ws.Upgrader{Header: ws.HandshakeHeaderBytes(extra.Bytes())}
+	_, _ = u.Upgrade(rw) // cannot fail: nothing in it is the peer's but the key, which is valid
+	return rw.out
 }
 
 // memory is a connection in memory, for the Upgrader.
 type memory struct {
-	in  *bytes.Reader
+	in  *strings.Reader
 	out *frame.Buffer
 }
 

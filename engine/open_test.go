@@ -328,3 +328,29 @@ func TestIdsNeverRepeat(t *testing.T) {
 		eventually(t, "all connections are gone", func() bool { return e.Hub().Count("") == 0 && e.Counters().Sockets == 0 })
 	})
 }
+
+// What is valid but unusual in a request must not be found wanting once OnOpen has
+// accepted it: then OnClose was never called.
+func TestUnusualHandshakeIsAccepted(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		for _, fields := range []string{
+			"Connection: Upgrade\r\nUpgrade: websocket, other/2",
+			"Connection: Upgrade\r\nUpgrade: other, WebSocket",
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: other",
+			"Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: websocket",
+			"Connection: Upgrade\r\nConnection: x\r\nUpgrade: websocket",
+		} {
+			tr := newTrace(t, 1)
+			e := startEngine(t, engine.Options{Mode: mode, Mux: routes(tr)})
+			c := dialTCP(t, e)
+			c.put(t, []byte("GET / HTTP/1.1\r\nHost:\r\n"+fields+
+				"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+			r, _ := c.expectStatus(t, http.StatusSwitchingProtocols)
+			if got := r.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+				t.Errorf("%q: Sec-WebSocket-Accept %q", fields, got)
+			}
+			c.put(t, closeFrame(frame.CloseNormal, ""))
+			receive(t, "OnClose", tr.ends)
+		}
+	})
+}
