@@ -48,7 +48,11 @@ func newServer(t testing.TB, o engine.Options, handlers ...nanonext.Handler) *na
 	t.Helper()
 	o.Loops = cmp.Or(o.Loops, 2)
 	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	s, err := nanonext.NewServer("http://127.0.0.1:0", o, handlers...)
+	url := "http://127.0.0.1:0"
+	if o.TLS != nil {
+		url = "https://127.0.0.1:0"
+	}
+	s, err := nanonext.NewServer(url, o, handlers...)
 	if err != nil {
 		t.Fatalf("NewServer: %v", err)
 	}

@@ -1,6 +1,7 @@
 package nanonext
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 )
 
 var (
-	// ErrURL is returned by NewServer for a URL that is not http://host:port, and
-	// wrapped with it.
+	// ErrURL is returned by NewServer for a URL that is neither http://host:port nor,
+	// with TLS in the options, https://host:port.
 	ErrURL = errors.New("nanonext: bad URL")
 	// ErrClosed is returned by Start, Serve and Close of a server that was closed.
 	ErrClosed = errors.New("nanonext: server closed")
@@ -57,16 +58,20 @@ type Server struct {
 	state  State
 }
 
-// NewServer makes a server that does not listen yet. rawURL is http://host:port:
-// port 0 is any free one, an empty host all interfaces. Options configure the
-// engine, except for Address; a Mux among them gets the WebSocket handlers, and an
+// NewServer makes a server that does not listen yet. rawURL is http://host:port, or
+// https://host:port with TLS among the options, for wss as well: port 0 is any free one,
+// an empty host all interfaces. Options configure the engine, except for Address; a Mux among them gets the WebSocket handlers, and an
 // HTTP handler the requests that no handler is for. Two handlers for the same path, and
 // method, are refused with handler.ErrDuplicatePath. The error names everything that
 // is wrong.
 func NewServer(rawURL string, o engine.Options, handlers ...Handler) (*Server, error) {
 	u, address, err := parseURL(rawURL)
-	if err == nil && o.Network == "unix" {
+	switch {
+	case err != nil:
+	case o.Network == "unix":
 		err = fmt.Errorf("%w: a unix socket has none", ErrURL)
+	case (u.Scheme == "https") != (o.TLS != nil):
+		err = fmt.Errorf("%w %q: https goes with TLS in the options, http without", ErrURL, rawURL)
 	}
 	s := &Server{url: u, closing: make(chan struct{})}
 	if o.Mux == nil {
@@ -93,15 +98,15 @@ func parseURL(raw string) (u url.URL, address string, err error) {
 		return u, "", fmt.Errorf("%w: %w", ErrURL, err)
 	}
 	u = *parsed
-	if u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+	port := defaultPorts[u.Scheme]
+	if port == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		return u, "", fmt.Errorf("%w %q: want http://host:port", ErrURL, raw)
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
-	return u, net.JoinHostPort(u.Hostname(), port), nil
+	return u, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)), nil
 }
+
+// defaultPorts are those of the schemes.
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // Start listens and serves, and returns at once. A port that is in use is an error,
 // for which errors.Is(err, syscall.EADDRINUSE) holds; Start may be tried again. It does

@@ -1,4 +1,5 @@
-// Package websockets is a server with callbacks that a service loop runs, in the manner of the R package websockets.
+// Package websockets is a server with callbacks that a service loop runs, in the manner
+// of the R package websockets.
 //
 // A Server upgrades every path, and answers every other request with one page. Its
 // Callbacks Established, Receive and Closed may be replaced while it runs. They run on
