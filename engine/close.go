@@ -142,7 +142,11 @@ func dropReason(err error) string {
 
 // lost ends a connection whose socket failed or whose peer hung up.
 func (c *Conn) lost(err error) {
-	if c.state == stateLingering || c.state == stateClosing && errors.Is(err, io.EOF) {
+	if c.state == stateDialing {
+		c.dialingLost(err)
+		return
+	}
+	if c.state >= stateLingering || c.state == stateClosing && errors.Is(err, io.EOF) {
 		err = nil
 	}
 	c.drop(err)
@@ -153,9 +157,10 @@ func (c *Conn) drop(err error) {
 	if c.fd < 0 {
 		return
 	}
-	l, fd := c.loop, c.fd
+	l, fd, dialing := c.loop, c.fd, c.state == stateDialing
 	c.end(handler.CloseStatus{Code: frame.CloseAbnormal, Err: err})
-	c.ending.status.Clean = c.ending.heard && c.state == stateFinishing && err == nil
+	exchanged := c.state == stateFinishing || c.state == stateHangUp
+	c.ending.status.Clean = c.ending.heard && exchanged && err == nil
 	c.leave()
 	if c.state != stateOpening { // else OnOpen is still to return
 		c.dropHandshake()
@@ -171,6 +176,9 @@ func (c *Conn) drop(err error) {
 	l.engine.release(c.admitted)
 	l.descriptorFreed()
 	c.signalDone()
+	if c.client != nil {
+		c.dialEnded(dialing, err)
+	}
 	if c.opened {
 		l.engine.count.closed(c.ending.status.Code)
 		if err := c.ending.status.Err; err != nil {
@@ -205,6 +213,8 @@ func (c *Conn) leave() {
 		return
 	}
 	s.open = false
-	c.loop.paths[c.path].remove(c.pathAt)
+	m := c.loop.paths[c.path]
+	m.remove(c.pathAt)
+	c.loop.forgetPath(m)
 	c.loop.engine.registry.remove(c)
 }

@@ -15,12 +15,14 @@ type connState uint8
 
 const (
 	stateHeader    connState = iota // the opening handshake is arriving
+	stateDialing                    // of Dial: connecting, or the server's response is arriving
 	stateOpening                    // OnOpen is running or about to
 	stateOpen                       // messages flow
 	stateClosing                    // our close frame is sent or queued, the peer's has not come
 	statePeerClose                  // the peer's close frame, or violation, has come; handlers finish, then our close frame follows
 	stateFinishing                  // both are exchanged but for what the outbox holds
 	stateLingering                  // our side is shut; what still arrives is thrown away
+	stateHangUp                     // of Dial: both are exchanged, and the server is to end the stream
 	stateGone                       // the socket is closed or has left the engine
 )
 
@@ -40,7 +42,8 @@ type Conn struct {
 	// Immutable once the opening handshake has been checked.
 	loop        *loop
 	id          uint64
-	path        *path // nil before
+	path        *path   // nil before
+	client      *client // nil unless we are the client
 	subprotocol string
 	remote      remote
 
@@ -138,8 +141,8 @@ func (c *Conn) Send(op frame.Opcode, payload []byte) error {
 	if !c.outbox.deflate.Enabled() {
 		return c.queued(c.outbox.appendFrame(e, op, payload))
 	}
-	b := frame.NewBuffer(frame.FrameSize(len(payload), false))
-	b.B = c.outbox.deflate.AppendMessage(b.B, op, payload, &e.options.Deflate)
+	b := frame.NewBuffer(frame.FrameSize(len(payload), c.outbox.masks))
+	b.B = c.outbox.appendDeflated(b.B, op, payload, &e.options.Deflate)
 	return c.queued(c.outbox.appendBuffer(e, b))
 }
 

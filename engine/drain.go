@@ -5,7 +5,7 @@ import (
 )
 
 const (
-	drainReason    = "server is shutting down"
+	drainReason    = "shutting down"
 	acceptsAtDrain = 64   // times acceptsPerEvent, to empty the accept queue
 	drainPerSecond = 2000 // connections closed at least, whatever the pace
 )
@@ -38,9 +38,13 @@ func (l *loop) startDrain() {
 	l.continueDrain()
 }
 
-// dropUnused closes a connection on which no request has begun: a browser's spare
-// one, say.
+// dropUnused closes a connection on which no request has begun, a browser's spare one
+// say, and one that is being dialled.
 func (c *Conn) dropUnused() {
+	if c.state == stateDialing {
+		c.drop(ErrClosed)
+		return
+	}
 	if !c.isUnused() {
 		return
 	}

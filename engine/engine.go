@@ -19,7 +19,7 @@ import (
 var (
 	// ErrStarted is returned by Start and Run of an engine that was started before.
 	ErrStarted = errors.New("engine: started already")
-	// ErrClosed is returned by Shutdown of an engine that is not running.
+	// ErrClosed is returned by Shutdown and Dial of an engine that is not running.
 	ErrClosed = errors.New("engine: not running")
 	// ErrHandlersRunning is returned by Run, Shutdown and Close if handlers were still
 	// running when all connections had ended and the time for that was over.
@@ -39,6 +39,7 @@ const (
 type Engine struct {
 	options        Options // with defaults; immutable
 	decoderOptions frame.DecoderOptions
+	clientDecoder  frame.DecoderOptions
 	tls            *tls.Config // nil without TLS
 	epoch          time.Time
 
@@ -55,6 +56,8 @@ type Engine struct {
 	sockets   atomic.Int64  // of connections in any state
 	active    atomic.Int64  // those counted against MaxConnections
 	paths     sync.Map      // path → *path
+	dialled   dialledPaths
+	resolver  *resolver
 	registry  registry
 	subjects  subjects
 	run       *runQueue
@@ -83,8 +86,10 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		options:        o,
 		decoderOptions: frame.DecoderOptions{Role: frame.Server, MaxMessageBytes: o.MaxMessageBytes, MaxInflateRatio: o.MaxInflateRatio},
+		clientDecoder:  frame.DecoderOptions{Role: frame.Client, MaxMessageBytes: o.MaxMessageBytes, MaxInflateRatio: o.MaxInflateRatio},
 		tls:            serverTLS,
 		epoch:          time.Now(),
+		resolver:       newResolver(),
 		empty:          make(chan struct{}, 1),
 		cut:            make(chan struct{}),
 		ended:          make(chan struct{}),
@@ -204,6 +209,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.options.DrainTime)
 	defer cancel()
 	e.draining.Store(true)
+	e.resolver.stop()
 	for _, l := range e.loops {
 		l.do(l.startDrain)
 	}
@@ -258,6 +264,8 @@ func (e *Engine) closeUnstarted() bool {
 // finish stops everything and waits for it. One goroutine calls it, once.
 func (e *Engine) finish() error {
 	defer close(e.ended)
+	e.resolver.stop()
+	e.resolver.wait()
 	if e.http != nil {
 		_ = e.http.server.Close()
 		<-e.http.ended

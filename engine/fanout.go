@@ -208,6 +208,7 @@ func (l *loop) finishGroup() {
 	w := &l.walk
 	for _, m := range w.groups[0].lists {
 		m.walked()
+		l.forgetPath(m)
 	}
 	for _, t := range w.groups[0].topics {
 		l.forget(t)
@@ -244,9 +245,9 @@ func (l *loop) hand(c *Conn, g *group) {
 }
 
 // isDirect reports whether nothing waits in the outbox, so that the socket can be
-// written to past it; not where it takes encrypted records only.
+// written to past it; not where it takes encrypted records, or masked frames, only.
 func (c *Conn) isDirect() bool {
-	return c.state == stateOpen && c.tls == nil && c.outbox.isIdle()
+	return c.state == stateOpen && c.tls == nil && c.client == nil && c.outbox.isIdle()
 }
 
 func (g *group) excepts(c *Conn) bool {

@@ -85,10 +85,15 @@ func (c *Conn) handshakeArrived() {
 	c.subprotocol = r.Subprotocol
 	c.outbox.deflate, hs.extension = frame.NegotiateDeflate(e.options.Deflate, r.Header.Values("Sec-WebSocket-Extensions"))
 	hs.request = r
+	c.startOpening()
+}
+
+// startOpening calls OnOpen, or has it called.
+func (c *Conn) startOpening() {
 	c.state = stateOpening
 	c.paused |= pauseOpening
 	c.wake(c.loop.at(farAhead))
-	if e.options.Mode == OnLoop {
+	if c.loop.engine.options.Mode == OnLoop {
 		c.callOpen()
 		c.decideOpen()
 		return
@@ -96,19 +101,24 @@ func (c *Conn) handshakeArrived() {
 	c.notify(eventOpen)
 }
 
-// decideOpen acts on OnOpen's verdict: it sends the response, and behind it what
-// OnOpen has sent.
+// decideOpen acts on OnOpen's verdict: it sends the response, unless we are the client,
+// and behind it what OnOpen has sent.
 func (c *Conn) decideOpen() {
 	hs := c.hs
 	if c.fd < 0 {
 		c.openedTooLate()
 		return
 	}
-	if hs.err != nil {
+	switch {
+	case hs.err != nil && c.client != nil:
+		c.decline(hs.err)
+		return
+	case hs.err != nil:
 		c.refuseError(hs.err)
 		return
+	case c.client == nil:
+		c.outbox.putFirst(c.acceptResponse())
 	}
-	c.outbox.putFirst(c.acceptResponse())
 	c.open()
 	if rest := hs.bytes.B[hs.size:]; len(rest) > 0 && c.fd >= 0 {
 		c.consume(rest)
@@ -125,7 +135,7 @@ func (c *Conn) open() {
 	c.hs = nil
 	c.opened = true
 	c.state = stateOpen
-	c.decoder = frame.NewDecoder(&e.decoderOptions, c.outbox.deflate.Enabled())
+	c.decoder = frame.NewDecoder(c.decoderOptions(), c.outbox.deflate.Enabled())
 	c.told, c.heard = l.now, l.now
 	c.wake(l.at(e.pingDelay()))
 	l.slots[c.slot].open = true
@@ -138,15 +148,21 @@ func (c *Conn) open() {
 	case e.draining.Load():
 		_ = c.Close(frame.CloseGoingAway, drainReason)
 	}
+	if c.client != nil {
+		c.dialled(nil)
+	}
 	c.flush()
 }
 
 // openedTooLate is decideOpen for a connection that has been dropped since.
 func (c *Conn) openedTooLate() {
-	accepted := c.hs.err == nil
+	err := c.hs.err
 	c.hs.bytes.Release()
 	c.hs = nil
-	if accepted {
+	if c.client != nil {
+		c.dialled(err)
+	}
+	if err == nil {
 		c.closed()
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"github.com/weirws/weir/handler"
 )
 
-// A path is a route as the engine counts it. It lives as long as the engine.
+// A path is a route as the engine counts it, which lives as long as the engine, or a
+// path that connections were dialled with.
 type path struct {
-	route *handler.Route
-	conns atomic.Int64 // open now
+	route   *handler.Route
+	conns   atomic.Int64 // open now
+	dialled int          // connections in any state, under the lock of dialledPaths
 }
 
 // pathOf returns the engine's entry for a route.
@@ -101,12 +103,25 @@ func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int
 			n--
 		}
 	}
-	if to.Path != "" {
-		if entry, ok := h.engine.paths.Load(to.Path); ok {
-			p.path = entry.(*path)
+	if to.Path == "" {
+		return h.post(p, n, op, payload)
+	}
+	reached := 0
+	for _, p.path = range h.pathsNamed(to.Path) {
+		if p.path != nil {
+			reached = h.post(p, n, op, payload)
 		}
 	}
-	return h.post(p, n, op, payload)
+	return reached
+}
+
+// pathsNamed is the route and the dialled path of this name, nil if there is none.
+func (h hub) pathsNamed(name string) [2]*path {
+	named := [2]*path{1: h.engine.dialled.find(name)}
+	if entry, ok := h.engine.paths.Load(name); ok {
+		named[0] = entry.(*path)
+	}
+	return named
 }
 
 // Publish queues a message for the subscribers of a topic. See handler.Hub.
@@ -167,14 +182,17 @@ func (h hub) Conn(id uint64) (handler.Conn, bool) {
 }
 
 // Count counts connections. See handler.Hub.
-func (h hub) Count(p string) int {
-	if p == "" {
+func (h hub) Count(name string) int {
+	if name == "" {
 		return int(h.engine.registry.count.Load())
 	}
-	if entry, ok := h.engine.paths.Load(p); ok {
-		return int(entry.(*path).conns.Load())
+	n := 0
+	for _, p := range h.pathsNamed(name) {
+		if p != nil {
+			n += int(p.conns.Load())
+		}
 	}
-	return 0
+	return n
 }
 
 // Each visits connections, those of one shard at a time. See handler.Hub.

@@ -218,7 +218,7 @@ func (l *loop) remove(c *Conn) {
 func (l *loop) pathList(p *path) *memberList {
 	m := l.paths[p]
 	if m == nil {
-		m = new(memberList)
+		m = &memberList{path: p}
 		if l.paths == nil {
 			l.paths = make(map[*path]*memberList)
 		}

@@ -58,7 +58,8 @@ type Options struct {
 	// Address is host:port, port 0 for any free one, or the path of a unix socket.
 	// Default: 127.0.0.1:7681.
 	Address string
-	// NoListen makes an engine without a listener: connections come through ServeHTTP.
+	// NoListen makes an engine without a listener: connections come through ServeHTTP
+	// and Dial.
 	NoListen bool
 	// TLS makes the engine speak TLS on its port. Default: plain text. Connections that
 	// come through ServeHTTP are not concerned.
@@ -82,11 +83,12 @@ type Options struct {
 	Origins []string
 	// Subprotocols the server speaks, for routes without a list of their own.
 	Subprotocols []string
-	// Deflate configures permessage-deflate (RFC 7692). Default: off.
+	// Deflate configures permessage-deflate (RFC 7692), which Dial offers and the server
+	// accepts. Default: off.
 	Deflate frame.DeflateOptions
 
 	// MaxConnections bounds the connections of this engine; the next upgrade gets 503
-	// with Retry-After. Default and upper bound: RLIMIT_NOFILE, as it stands when the
+	// with Retry-After, the next Dial ErrTooManyConnections. Default and upper bound: RLIMIT_NOFILE, as it stands when the
 	// engine starts, less 64 descriptors for everything else and 64 for telling refused
 	// clients why.
 	MaxConnections int

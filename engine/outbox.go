@@ -18,13 +18,16 @@ const (
 // An outbox is what waits to be written to one connection. Anyone appends, the
 // loop takes. Its lock is never held across a write or a callback.
 type outbox struct {
-	deflate frame.Deflate // immutable once the handshake has been checked
+	// Immutable once the handshake has been checked.
+	deflate frame.Deflate
+	masks   bool // frames are masked: we are the client
 
+	// Guarded by mu; the first two stand where they take no room.
+	closed  bool // a close frame is in the queue, or nothing can be sent any more
+	told    bool // the loop will look here without being asked again
 	mu      sync.Mutex
-	queue   *outQueue // nil while nothing waits
-	closed  bool      // a close frame is in the queue, or nothing can be sent any more
-	told    bool      // the loop will look here without being asked again
 	stalled bool      // the loop waits for the socket
+	queue   *outQueue // nil while nothing waits
 	err     error     // why the loop is to fail the connection
 }
 
@@ -69,10 +72,10 @@ func (o *outbox) hold() {
 
 // appendFrame encodes one frame at the end of the queue.
 func (o *outbox) appendFrame(e *Engine, op frame.Opcode, payload []byte) appended {
-	size := frame.FrameSize(len(payload), false)
+	size := frame.FrameSize(len(payload), o.masks)
 	if size > joinBytes {
 		b := frame.NewBuffer(size)
-		b.B = frame.AppendMessage(b.B, op, payload)
+		b.B = o.appendMessage(b.B, op, payload)
 		return o.appendBuffer(e, b)
 	}
 	o.mu.Lock()
@@ -82,7 +85,7 @@ func (o *outbox) appendFrame(e *Engine, op frame.Opcode, payload []byte) appende
 		return appended{err: err, tell: tell}
 	}
 	b := o.queue.room(size)
-	b.B = frame.AppendMessage(b.B, op, payload)
+	b.B = o.appendMessage(b.B, op, payload)
 	a := o.added(e, size)
 	o.mu.Unlock()
 	return a
@@ -101,8 +104,11 @@ func (o *outbox) appendBuffer(e *Engine, b *frame.Buffer) appended {
 	return o.added(e, len(b.B))
 }
 
-// appendShared puts a reference to m at the end of the queue.
+// appendShared puts a reference to m at the end of the queue; a client a masked copy.
 func (o *outbox) appendShared(e *Engine, m *frame.Prepared) appended {
+	if o.masks {
+		return o.appendBuffer(e, maskedCopy(m.Bytes(o.deflate)))
+	}
 	size := len(m.Bytes(o.deflate))
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -171,9 +177,9 @@ func (o *outbox) putClose(code frame.CloseCode, reason string) {
 	var payload [maxControlPayload]byte
 	p := frame.AppendClosePayload(payload[:0], code, reason)
 	o.open()
-	size := frame.FrameSize(len(p), false)
+	size := frame.FrameSize(len(p), o.masks)
 	b := o.queue.room(size)
-	b.B = frame.AppendMessage(b.B, frame.Close, p)
+	b.B = o.appendMessage(b.B, frame.Close, p)
 	o.queue.bytes += size
 }
 

@@ -68,6 +68,8 @@ func (c *Conn) consume(in []byte) {
 	switch c.state {
 	case stateHeader:
 		c.readHeader(in)
+	case stateDialing:
+		c.readResponse(in)
 	case stateOpen, stateClosing:
 		c.decode(in)
 	}

@@ -125,17 +125,17 @@ func (c *Conn) callOpen() {
 	hs := c.hs
 	hs.err = errOpenPanic
 	defer c.recovered()
-	hs.err = c.path.route.Handler.OnOpen(c, hs.request)
+	hs.err = c.callee().OnOpen(c, hs.request)
 }
 
 func (c *Conn) callMessage(op frame.Opcode, payload []byte) {
 	defer c.recovered()
-	c.path.route.Handler.OnMessage(c, op, payload)
+	c.callee().OnMessage(c, op, payload)
 }
 
 func (c *Conn) callClose() {
 	defer c.recovered()
-	c.path.route.Handler.OnClose(c, c.ending.status)
+	c.callee().OnClose(c, c.ending.status)
 }
 
 var errOpenPanic = fmt.Errorf("%w in OnOpen", handler.ErrPanic)

@@ -69,6 +69,8 @@ func (c *Conn) onDeadline() {
 			return
 		}
 		c.refuse(handler.Refuse(http.StatusRequestTimeout, "request header took too long"))
+	case stateDialing:
+		c.dialingTooSlow()
 	case stateOpening:
 		c.wake(c.loop.at(farAhead))
 	case stateOpen:
@@ -78,7 +80,7 @@ func (c *Conn) onDeadline() {
 		c.startFinishing()
 	case stateClosing, stateFinishing:
 		c.drop(handler.ErrCloseTimeout)
-	case stateLingering:
+	case stateLingering, stateHangUp:
 		c.drop(nil)
 	}
 }

@@ -11,6 +11,7 @@ type topic struct {
 // A memberList is connections in no order: those of a topic, or of a path. Adding and
 // removing take the same time however many there are. Its loop owns it.
 type memberList struct {
+	path    *path // nil: a topic's
 	all     []member
 	holes   int // members that left while the list was being walked
 	walkers int // walks under way: nobody changes places

@@ -137,7 +137,13 @@ func (c *Conn) flushed() {
 		if c.paused&pauseOutbox != 0 {
 			c.resume(pauseOutbox)
 		}
+	case stateDialing:
+		c.requestSent()
 	case stateFinishing:
+		if c.client != nil {
+			c.hangUp()
+			return
+		}
 		c.drop(nil)
 	case stateLingering:
 		c.shutWrite()
