@@ -13,10 +13,10 @@ import (
 // more may wait. The poller reports the listener again while they do.
 func (l *loop) accept() (more bool) {
 	for range acceptsPerEvent {
-		fd, sa, err := acceptSocket(l.listener.fd)
+		fd, from, err := acceptSocket(l.listener.fd)
 		switch {
 		case err == nil:
-			l.accepted(fd, sa)
+			l.accepted(fd, from)
 		case errors.Is(err, unix.EAGAIN):
 			l.starved = false
 			return false
@@ -32,7 +32,7 @@ func (l *loop) accept() (more bool) {
 
 // accepted starts a connection on a new socket, or refuses it right here when
 // even the descriptors for refusing are used up.
-func (l *loop) accepted(fd int, sa unix.Sockaddr) {
+func (l *loop) accepted(fd int, from netip.AddrPort) {
 	e := l.engine
 	if n := e.sockets.Add(1); n > int64(e.options.MaxConnections+refusalDescriptors) {
 		e.sockets.Add(-1)
@@ -44,12 +44,12 @@ func (l *loop) accepted(fd int, sa unix.Sockaddr) {
 		return
 	}
 	if l.listener.path == "" || len(e.loops) == 1 {
-		l.welcome(fd, addrPort(sa))
+		l.welcome(fd, from)
 		return
 	}
 	// A unix socket has one listener, for all loops.
 	next := e.nextLoop()
-	if !next.do(func() { next.welcome(fd, addrPort(sa)) }) {
+	if !next.do(func() { next.welcome(fd, from) }) {
 		closeSocket(fd)
 		e.release(false)
 	}
@@ -68,7 +68,7 @@ var busyResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\
 // begin makes a connection of a socket that is counted already, and waits for its
 // opening handshake.
 func (l *loop) begin(fd int, from netip.AddrPort) *Conn {
-	c := &Conn{loop: l, fd: fd, remote: newRemote(from), hs: new(handshake)}
+	c := &Conn{loop: l, fd: fd, remote: newRemote(from), hs: handshakes.Get().(*handshake)}
 	l.add(c)
 	c.wake(l.at(l.engine.options.HeaderTimeout))
 	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: fd}, true); err != nil {
@@ -108,15 +108,4 @@ func (l *loop) pauseAccept() {
 func (l *loop) resumeAccept() error {
 	l.accepting = true
 	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener.fd}, false)
-}
-
-// addrPort is the address in sa: the zero value for a unix socket.
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPort{}
 }

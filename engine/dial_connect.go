@@ -84,7 +84,7 @@ func (d *dialing) connect(to netip.AddrPort, share time.Duration) error {
 	l := d.loop
 	c := &Conn{
 		loop: l, fd: fd, remote: newRemote(to), state: stateDialing, admitted: true,
-		blocked: pending, watched: true, hs: new(handshake), client: &client{d.handler, d},
+		blocked: pending, watched: true, hs: handshakes.Get().(*handshake), client: &client{d.handler, d},
 	}
 	c.outbox.masks = true
 	l.add(c)

@@ -92,7 +92,8 @@ func (c *Conn) handOff() {
 	// From here on the HTTP server may be using the socket already; the loop only
 	// forgets it.
 	e.count.handedOff.Add(1)
-	c.hs = nil
+	c.hs.bytes = nil // the HTTP side has it
+	c.dropHandshake()
 	c.state = stateGone
 	l.remove(c)
 }

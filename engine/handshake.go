@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -20,12 +21,22 @@ type handshake struct {
 	// Owned by the loop.
 	bytes   *frame.Buffer // what has arrived: the header, and behind it frames
 	scanned int           // the end of the header is not in bytes before here
-	size    int           // of the header; 0: not whole yet
+	memory  memory
+	size    int // of the header; 0: not whole yet
 
 	// The runner's while OnOpen runs, the loop's otherwise.
 	request   *handler.Request
 	extension string // the answer to the offers of extensions
 	err       error  // what OnOpen returned
+}
+
+var handshakes = sync.Pool{New: func() any { return new(handshake) }}
+
+// recycle gives back what the handshake holds, and itself.
+func (h *handshake) recycle() {
+	h.bytes.Release()
+	*h = handshake{}
+	handshakes.Put(h)
 }
 
 var headerEnd = []byte("\r\n\r\n")
@@ -123,7 +134,7 @@ func (c *Conn) decideOpen() {
 	if rest := hs.bytes.B[hs.size:]; len(rest) > 0 && c.fd >= 0 {
 		c.consume(rest)
 	}
-	hs.bytes.Release()
+	hs.recycle()
 	if c.fd >= 0 {
 		c.resume(pauseOpening)
 	}
@@ -157,8 +168,7 @@ func (c *Conn) open() {
 // openedTooLate is decideOpen for a connection that has been dropped since.
 func (c *Conn) openedTooLate() {
 	err := c.hs.err
-	c.hs.bytes.Release()
-	c.hs = nil
+	c.dropHandshake()
 	if c.client != nil {
 		c.dialled(err)
 	}
@@ -184,7 +194,9 @@ func (c *Conn) acceptResponse() *frame.Buffer {
 	if h := hs.request.ResponseHeader(); len(h) > 0 {
 		_ = h.Write(&extra)
 	}
-	rw := memory{in: strings.NewReader(request), out: frame.NewBuffer(256)}
+	rw := &hs.memory
+	rw.in.Reset(request)
+	rw.out = frame.NewBuffer(256)
 	u := ws.Upgrader{Header: ws.HandshakeHeaderBytes(extra.Bytes())}
 	_, _ = u.Upgrade(rw) // cannot fail: nothing in it is the peer's but the key, which is valid
 	return rw.out
@@ -192,18 +204,18 @@ func (c *Conn) acceptResponse() *frame.Buffer {
 
 // memory is a connection in memory, for the Upgrader.
 type memory struct {
-	in  *strings.Reader
+	in  strings.Reader
 	out *frame.Buffer
 }
 
-func (m memory) Read(p []byte) (int, error) { return m.in.Read(p) }
+func (m *memory) Read(p []byte) (int, error) { return m.in.Read(p) }
 
-func (m memory) Write(p []byte) (int, error) {
+func (m *memory) Write(p []byte) (int, error) {
 	m.out.Append(p)
 	return len(p), nil
 }
 
-var _ io.ReadWriter = memory{}
+var _ io.ReadWriter = (*memory)(nil)
 
 // refuseError answers an opening handshake that failed with err.
 func (c *Conn) refuseError(err error) {
@@ -234,7 +246,7 @@ func (c *Conn) refuse(r *handler.Refusal) {
 		response.Request = &http.Request{Method: http.MethodHead} // leaves the body out
 	}
 	b := frame.NewBuffer(512)
-	_ = response.Write(memory{out: b})
+	_ = response.Write(&memory{out: b})
 	c.dropHandshake()
 	c.leave()
 	c.outbox.replace(b)
@@ -244,7 +256,7 @@ func (c *Conn) refuse(r *handler.Refusal) {
 // dropHandshake gives back what an opening handshake holds.
 func (c *Conn) dropHandshake() {
 	if c.hs != nil {
-		c.hs.bytes.Release()
+		c.hs.recycle()
 		c.hs = nil
 	}
 }

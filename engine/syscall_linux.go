@@ -3,6 +3,8 @@
 package engine
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +39,35 @@ func writeSocket(fd int, p []byte) (int, error) {
 			return 0, errno
 		}
 	}
+}
+
+// acceptSocket accepts one connection, non-blocking and close-on-exec, and tells the
+// peer's address: the zero value on a unix socket. It allocates nothing, which
+// unix.Accept4 does.
+func acceptSocket(fd int) (int, netip.AddrPort, error) {
+	var peer unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&peer)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, netip.AddrPort{}, errno
+	}
+	switch peer.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&peer))
+		return int(n), netip.AddrPortFrom(netip.AddrFrom4(in.Addr), bigEndian(in.Port)), nil
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&peer))
+		return int(n), netip.AddrPortFrom(netip.AddrFrom16(in.Addr).Unmap(), bigEndian(in.Port)), nil
+	}
+	return int(n), netip.AddrPort{}, nil
+}
+
+// bigEndian reads a number that lies in memory in network byte order.
+func bigEndian(n uint16) uint16 {
+	var b [2]byte
+	binary.NativeEndian.PutUint16(b[:], n)
+	return binary.BigEndian.Uint16(b[:])
 }
 
 // iovec is scratch room for one gathered write.
