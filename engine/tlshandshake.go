@@ -154,6 +154,9 @@ func (c *Conn) handshakeEnded(err error) {
 	if c.fd >= 0 {
 		c.resume(pauseTLS)
 	}
+	if c.fd >= 0 && c.loop.engine.draining.Load() {
+		c.dropUnused()
+	}
 }
 
 // nextHandshake gives the turn of a handshake that has ended to the next that waits.
