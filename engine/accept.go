@@ -68,7 +68,7 @@ var busyResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\
 // begin makes a connection of a socket that is counted already, and waits for its
 // opening handshake.
 func (l *loop) begin(fd int, from netip.AddrPort) *Conn {
-	c := &Conn{loop: l, fd: fd, remote: newRemote(from), hs: handshakes.Get().(*handshake)}
+	c := &Conn{loop: l, fd: int32(fd), remote: newRemote(from), hs: handshakes.Get().(*handshake)}
 	l.add(c)
 	c.wake(l.at(l.engine.options.HeaderTimeout))
 	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: fd}, true); err != nil {

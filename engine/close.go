@@ -157,7 +157,7 @@ func (c *Conn) drop(err error) {
 	if c.fd < 0 {
 		return
 	}
-	l, fd, dialing := c.loop, c.fd, c.state == stateDialing
+	l, fd, dialing := c.loop, int(c.fd), c.state == stateDialing
 	c.end(handler.CloseStatus{Code: frame.CloseAbnormal, Err: err})
 	exchanged := c.state == stateFinishing || c.state == stateHangUp
 	c.ending.status.Clean = c.ending.heard && exchanged && err == nil

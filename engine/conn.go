@@ -44,20 +44,20 @@ type Conn struct {
 	id          uint64
 	path        *path   // nil before
 	client      *client // nil unless we are the client
-	subprotocol string
+	subprotocol *string // nil: none
 	remote      remote
 
 	// Owned by the loop.
 	state      connState
 	paused     pauses
-	unread     bool // the socket may hold bytes that the poller will not report again
-	blocked    bool // the socket took less than it was given: wait until it is writable
-	readEnd    bool // the poller has announced the end behind the last bytes
-	watched    bool // the poller watches for writability
-	shut       bool // our side of the stream is ended
-	opened     bool // OnOpen has returned nil: OnClose must be called
-	admitted   bool // counted against MaxConnections
-	fd         int  // -1 once the socket is closed or passed on: the number may already belong to another peer
+	unread     bool  // the socket may hold bytes that the poller will not report again
+	blocked    bool  // the socket took less than it was given: wait until it is writable
+	readEnd    bool  // the poller has announced the end behind the last bytes
+	watched    bool  // the poller watches for writability
+	shut       bool  // our side of the stream is ended
+	opened     bool  // OnOpen has returned nil: OnClose must be called
+	admitted   bool  // counted against MaxConnections
+	fd         int32 // -1 once the socket is closed or passed on: the number may already belong to another peer
 	slot       uint32
 	pathAt     uint32 // in the list of its path
 	mark       uint32 // of the last walk that reached it by one of several topics
@@ -127,7 +127,20 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote.addrPort() }
 func (c *Conn) Path() string { return c.path.route.Path }
 
 // Subprotocol is the one the opening handshake chose, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.subprotocol == nil {
+		return ""
+	}
+	return *c.subprotocol
+}
+
+// setSubprotocol records what the opening handshake chose.
+func (c *Conn) setSubprotocol(name string) {
+	if name != "" {
+		chosen := name // of its own, so that a connection without one allocates nothing
+		c.subprotocol = &chosen
+	}
+}
 
 // Hub reaches the other connections of the engine.
 func (c *Conn) Hub() handler.Hub { return c.loop.engine.Hub() }

@@ -83,7 +83,7 @@ func (d *dialing) connect(to netip.AddrPort, share time.Duration) error {
 	}
 	l := d.loop
 	c := &Conn{
-		loop: l, fd: fd, remote: newRemote(to), state: stateDialing, admitted: true,
+		loop: l, fd: int32(fd), remote: newRemote(to), state: stateDialing, admitted: true,
 		blocked: pending, watched: true, hs: handshakes.Get().(*handshake), client: &client{d.handler, d},
 	}
 	c.outbox.masks = true
@@ -173,7 +173,7 @@ func (c *Conn) requestSent() {
 // dialingLost is lost before the server's response.
 func (c *Conn) dialingLost(err error) {
 	d := c.client.dialing
-	if code, e := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); e == nil && code != 0 {
+	if code, e := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); e == nil && code != 0 {
 		err = unix.Errno(code) // why connecting failed, where writing says something vaguer
 	}
 	switch {

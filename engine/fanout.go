@@ -232,7 +232,7 @@ func (l *loop) hand(c *Conn, g *group) {
 		return
 	}
 	all := g.join(c.outbox.deflate)
-	n, whole, err := l.writeOne(c.fd, all)
+	n, whole, err := l.writeOne(int(c.fd), all)
 	l.count.messagesOut.Add(uint64(len(g.publications)))
 	l.count.bytesOut.Add(uint64(n))
 	switch {

@@ -75,10 +75,10 @@ func (c *Conn) handOff() {
 		c.refuse(refusal)
 		return
 	}
-	hc := &httpConn{engine: e, fd: c.fd, head: c.hs.bytes, tls: c.tls}
+	hc := &httpConn{engine: e, fd: int(c.fd), head: c.hs.bytes, tls: c.tls}
 	// The HTTP server makes another descriptor of it, and a poller cannot be told to
 	// forget a socket by a number that is closed.
-	_ = l.poller.Delete(c.fd)
+	_ = l.poller.Delete(int(c.fd))
 	if c.tls != nil {
 		c.tls.leaveLoop()
 	}
@@ -100,7 +100,7 @@ func (c *Conn) handOff() {
 
 // refuseHandOff answers a request that the HTTP server has no time for.
 func (c *Conn) refuseHandOff() {
-	if err := c.loop.poller.AddRead(&netpoll.PollAttachment{FD: c.fd}, true); err != nil {
+	if err := c.loop.poller.AddRead(&netpoll.PollAttachment{FD: int(c.fd)}, true); err != nil {
 		c.drop(err)
 		return
 	}

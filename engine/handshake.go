@@ -93,7 +93,7 @@ func (c *Conn) handshakeArrived() {
 	c.admitted = true
 	c.id = e.ids.Add(1)
 	c.path = e.pathOf(route)
-	c.subprotocol = r.Subprotocol
+	c.setSubprotocol(r.Subprotocol)
 	c.outbox.deflate, hs.extension = frame.NegotiateDeflate(e.options.Deflate, r.Header.Values("Sec-WebSocket-Extensions"))
 	hs.request = r
 	c.startOpening()
@@ -185,8 +185,8 @@ func (c *Conn) acceptResponse() *frame.Buffer {
 	request := "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + hs.request.Header.Get("Sec-WebSocket-Key") + "\r\n\r\n"
 	var extra bytes.Buffer
-	if c.subprotocol != "" {
-		extra.WriteString("Sec-WebSocket-Protocol: " + c.subprotocol + "\r\n")
+	if c.subprotocol != nil {
+		extra.WriteString("Sec-WebSocket-Protocol: " + *c.subprotocol + "\r\n")
 	}
 	if hs.extension != "" {
 		extra.WriteString("Sec-WebSocket-Extensions: " + hs.extension + "\r\n")

@@ -14,8 +14,8 @@ type inbox struct {
 	waiting atomic.Bool  // the loop waits until there is room
 
 	mu     sync.Mutex
-	back   *batch // nil while empty
 	queued bool   // the connection is in the run queue or with a runner
+	back   *batch // nil while empty
 
 	front *batch // being worked off; the runner's
 }

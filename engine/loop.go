@@ -193,7 +193,7 @@ func (l *loop) onRing() error {
 
 // add enters a connection into the loop's tables.
 func (l *loop) add(c *Conn) {
-	for c.fd >= len(l.conns) {
+	for int(c.fd) >= len(l.conns) {
 		l.conns = append(l.conns, make([]*Conn, len(l.conns))...)
 	}
 	l.conns[c.fd] = c

@@ -33,7 +33,7 @@ func (c *Conn) readAll() {
 			c.unread = true
 			return
 		}
-		n, err := readSocket(c.fd, l.readBuf)
+		n, err := readSocket(int(c.fd), l.readBuf)
 		if err != nil {
 			if !errors.Is(err, unix.EAGAIN) {
 				c.lost(err)

@@ -62,7 +62,7 @@ func (c *Conn) ended(err error) {
 		c.lost(err)
 		return
 	}
-	_ = unix.Shutdown(c.fd, unix.SHUT_RD) // so that reading on finds the end
+	_ = unix.Shutdown(int(c.fd), unix.SHUT_RD) // so that reading on finds the end
 	c.unread = true
 }
 
@@ -103,7 +103,7 @@ func (c *Conn) flushTLS() {
 			c.flushed()
 			return
 		}
-		n, whole, err := l.writeOne(c.fd, t.sending.B[t.sent:])
+		n, whole, err := l.writeOne(int(c.fd), t.sending.B[t.sent:])
 		t.sent += n
 		l.count.bytesOut.Add(uint64(n))
 		if whole {

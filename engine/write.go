@@ -35,7 +35,7 @@ func (c *Conn) flush() {
 			c.flushed()
 			return
 		}
-		n, whole, err := c.loop.write(c.fd, bufs)
+		n, whole, err := c.loop.write(int(c.fd), bufs)
 		clear(bufs)
 		waiting, messages := c.outbox.wrote(n, !whole)
 		c.loop.count.messagesOut.Add(messages)
@@ -98,7 +98,7 @@ func written(n, total int, err error) (int, bool, error) {
 func (c *Conn) block() {
 	c.blocked = true
 	if !c.watched {
-		if err := c.loop.poller.ModReadWrite(&netpoll.PollAttachment{FD: c.fd}, true); err != nil {
+		if err := c.loop.poller.ModReadWrite(&netpoll.PollAttachment{FD: int(c.fd)}, true); err != nil {
 			c.lost(err)
 			return
 		}
@@ -155,6 +155,6 @@ func (c *Conn) flushed() {
 func (c *Conn) shutWrite() {
 	if !c.shut {
 		c.shut = true
-		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
 	}
 }

