@@ -17,8 +17,8 @@ type Header struct {
 }
 
 // Callbacks are what an application does about connections. Each may be missing, and be
-// replaced at any time, from any goroutine: the next event goes to the new one. For one
-// connection they come in order and never overlap. A panic in one closes the connection
+// replaced at any time, from any goroutine: the next event goes to the new one. They
+// never overlap, and come in order for each connection. A panic in one closes the connection
 // with 1011.
 type Callbacks struct {
 	established atomic.Pointer[func(*Conn)]

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -213,8 +214,9 @@ func TestRow66GracefulStop(t *testing.T) {
 	}
 }
 
-// A callback may close the server, whoever runs it.
-func TestCloseInCallback(t *testing.T) {
+// A callback may have the server closed, whoever runs it, and nothing is called when
+// that is done.
+func TestCloseFromCallback(t *testing.T) {
 	for name, serve := range map[string]func(*websockets.Server){
 		"in the background": (*websockets.Server).Daemonize,
 		"in a loop": func(s *websockets.Server) {
@@ -224,29 +226,62 @@ func TestCloseInCallback(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := listen(t, websockets.Options{})
 			closed := make(chan error, 1)
-			s.Receive(func([]byte, *websockets.Conn, websockets.Header) { closed <- s.Close() })
-			ends := make(chan handler.CloseStatus, 2)
-			s.Closed(func(_ *websockets.Conn, status handler.CloseStatus) {
-				if err := s.Close(); err != nil {
-					t.Errorf("Close in closed: %v", err)
+			ends := 0 // no lock: callbacks do not overlap, and Close comes after them
+			s.Established(func(*websockets.Conn) {
+				if len(s.Conns()) == 3 {
+					go func() { closed <- s.Close() }() // ends with the server
 				}
-				ends <- status
+			})
+			s.Closed(func(_ *websockets.Conn, status handler.CloseStatus) {
+				if !status.Clean {
+					t.Errorf("status %+v; want clean", status)
+				}
+				ends++
 			})
 			serve(s)
-			one, other := dial(t, s), dial(t, s)
-			one.send(websocket.TextMessage, "close it")
-			one.expectClose(websocket.CloseGoingAway)
-			other.expectClose(websocket.CloseGoingAway)
-			if err := receive(t, "Close", closed); err != nil {
-				t.Errorf("Close: %v", err)
+			clients := []*client{dial(t, s), dial(t, s), dial(t, s)}
+			for _, c := range clients {
+				c.expectClose(websocket.CloseGoingAway)
 			}
-			for range 2 {
-				if got := receive(t, "closed", ends); !got.Clean {
-					t.Errorf("status %+v; want clean", got)
-				}
+			if err := receive(t, "Close", closed); err != nil || ends != len(clients) {
+				t.Errorf("Close: %v, after %d closed callbacks; want nil, %d", err, ends, len(clients))
 			}
 		})
 	}
+}
+
+// Callbacks do not overlap, however many goroutines call Service.
+func TestCallbacksDoNotOverlap(t *testing.T) {
+	const clients, messages = 10, 100
+	s := listen(t, websockets.Options{})
+	count := 0 // no lock
+	s.Receive(func([]byte, *websockets.Conn, websockets.Header) { count++ })
+	gone := make(chan struct{})
+	s.Closed(func(*websockets.Conn, handler.CloseStatus) {
+		if s.Service(0) != 0 {
+			t.Error("Service called by a callback runs something")
+		}
+		if len(s.Conns()) == 1 && count == clients*messages {
+			close(gone)
+		}
+	})
+	s.Daemonize()
+	for range 2 {
+		go func() { _ = s.Run(t.Context()) }() // ends with the server
+	}
+	var all []*client
+	for range clients {
+		all = append(all, dial(t, s))
+	}
+	for i := range messages {
+		for _, c := range all {
+			c.send(websocket.TextMessage, strconv.Itoa(i))
+		}
+	}
+	for _, c := range all {
+		_ = c.Close()
+	}
+	receive(t, "the last closed callback", gone)
 }
 
 func TestRow67ServiceRunDaemonize(t *testing.T) {
@@ -313,7 +348,7 @@ func TestOwnMux(t *testing.T) {
 	c := dialURL(t, "ws://"+s.Addr().String()+"/own")
 	c.send(websocket.TextMessage, "hi")
 	c.expect(websocket.TextMessage, "hi")
-	if n := len(s.Clients()); n != 0 {
+	if n := len(s.Conns()); n != 0 {
 		t.Errorf("%d clients; want none", n)
 	}
 	if _, err := websockets.NewServer(websockets.Options{Engine: engine.Options{Mux: mux}}); !errors.Is(err, handler.ErrDuplicatePath) {

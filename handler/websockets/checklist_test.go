@@ -62,7 +62,7 @@ func TestRow16SendToID(t *testing.T) {
 	s.Established(func(ws *websockets.Conn) { _, _ = ws.Write(strconv.AppendUint(nil, ws.ID(), 10)) })
 	s.Receive(func(data []byte, _ *websockets.Conn, _ websockets.Header) {
 		if id, err := strconv.ParseUint(string(data), 10, 64); err == nil {
-			_, _ = s.Client(id).Write([]byte("for you"))
+			_, _ = s.Conn(id).Write([]byte("for you"))
 		}
 	})
 	a, b := dial(t, s), dial(t, s)
@@ -75,7 +75,7 @@ func TestRow16SendToID(t *testing.T) {
 	}
 	a.send(websocket.TextMessage, string(id))
 	b.expect(websocket.TextMessage, "for you")
-	if s.Client(1<<40) != nil {
+	if s.Conn(1<<40) != nil {
 		t.Error("there is a client that never was")
 	}
 }
@@ -169,12 +169,12 @@ func TestRow26BroadcastResult(t *testing.T) {
 	for range 3 {
 		done := make(chan *client, 1)
 		go func() { done <- dial(t, s) }() // ends with the dial, for which the test waits
-		for len(s.Clients()) <= len(clients) {
+		for len(s.Conns()) <= len(clients) {
 			s.Service(patience)
 		}
 		clients = append(clients, receive(t, "dial", done))
 	}
-	leaving := s.Clients()[1]
+	leaving := s.Conns()[1]
 	if err := leaving.Close(frame.CloseNormal, "leave"); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
@@ -202,7 +202,7 @@ func TestRow27ClosedClientsAreForgotten(t *testing.T) {
 	for range 100 {
 		_ = dial(t, s).Close()
 	}
-	eventually(t, "no client", func() bool { return len(s.Clients()) == 0 })
+	eventually(t, "no client", func() bool { return len(s.Conns()) == 0 })
 }
 
 func TestRow28Enumerate(t *testing.T) {
@@ -210,11 +210,11 @@ func TestRow28Enumerate(t *testing.T) {
 	all := []*client{}
 	for n := range 5 {
 		all = append(all, dial(t, s))
-		if got := len(s.Clients()); got != n+1 {
+		if got := len(s.Conns()); got != n+1 {
 			t.Errorf("%d clients; want %d", got, n+1)
 		}
 	}
-	for i, ws := range s.Clients() {
+	for i, ws := range s.Conns() {
 		if ws.ID() != uint64(i+1) || ws.RemoteAddr().String() != all[i].LocalAddr().String() {
 			t.Errorf("client %d is %d from %v; want them in order", i, ws.ID(), ws.RemoteAddr())
 		}
@@ -298,7 +298,7 @@ func TestRow52MissingCallbacks(t *testing.T) {
 	c.send(websocket.TextMessage, "nobody listens")
 	c.send(websocket.CloseMessage, string(websocket.FormatCloseMessage(1000, "")))
 	c.expectClose(1000)
-	eventually(t, "no client", func() bool { return len(s.Clients()) == 0 })
+	eventually(t, "no client", func() bool { return len(s.Conns()) == 0 })
 }
 
 // A callback that panics closes its connection and no other, and leaves nothing behind.
@@ -310,7 +310,7 @@ func TestRow37PanicIsIsolated(t *testing.T) {
 	if err == nil || r == nil || r.StatusCode != 500 {
 		t.Errorf("dial: %v; want 500", err)
 	}
-	if n := len(s.Clients()); n != 1 {
+	if n := len(s.Conns()); n != 1 {
 		t.Errorf("%d clients; want 1", n)
 	}
 	s.Established(nil)

@@ -15,11 +15,12 @@ import (
 // sent.
 var ErrNotUTF8 = errors.New("websockets: text message is not UTF-8")
 
-// Conn is one connection: a handler.Conn, so that its ID is unique in its server and
-// never used again, and Close has a code and a reason.
+// Conn is one connection: a handler.Conn, so that its ID is unique in its
+// endpoint and never used again, and Close has a code and a reason.
 type Conn struct {
 	handler.Conn
-	// Request is the opening handshake as the client sent it.
+	// Request is the opening handshake as the client sent it. That of a Client's
+	// connection has the header fields of the response, see engine.Engine.Dial.
 	Request *handler.Request
 
 	group *group
@@ -66,22 +67,23 @@ func (rs Results) Failed() (n int) {
 	return n
 }
 
-// A group is the connections of one server, from before their established
+// A group is the connections of one endpoint, from before their established
 // callback until after their closed callback, and what they have in common.
 type group struct {
 	op      frame.Opcode // of the messages that are sent
+	masked  bool         // they are, as those of clients
 	deflate *frame.DeflateOptions
 
 	mu    sync.Mutex
 	conns map[uint64]*Conn // by ID
 }
 
-func newGroup(binary bool, deflate *frame.DeflateOptions) *group {
+func newGroup(binary, masked bool, deflate *frame.DeflateOptions) *group {
 	op := frame.Text
 	if binary {
 		op = frame.Binary
 	}
-	return &group{op: op, deflate: deflate, conns: make(map[uint64]*Conn)}
+	return &group{op: op, masked: masked, deflate: deflate, conns: make(map[uint64]*Conn)}
 }
 
 func (g *group) add(c *Conn) {
@@ -122,7 +124,7 @@ func (g *group) check(data []byte) error {
 	return nil
 }
 
-func (g *group) wire(data []byte) Wire { return Wire(frame.FrameSize(len(data), false)) }
+func (g *group) wire(data []byte) Wire { return Wire(frame.FrameSize(len(data), g.masked)) }
 
 // broadcast writes data to all connections. It is encoded once.
 func (g *group) broadcast(data []byte) Results {
@@ -140,38 +142,4 @@ func (g *group) broadcast(data []byte) Results {
 		}
 	}
 	return results
-}
-
-// events passes what happens to the connections of a group on to the callbacks. It is
-// the handler.Handler of their route.
-type events struct {
-	group     *group
-	callbacks *Callbacks
-}
-
-// OnOpen implements handler.Handler.
-func (e events) OnOpen(c handler.Conn, r *handler.Request) error {
-	ws := &Conn{Conn: c, Request: r, group: e.group}
-	e.group.add(ws)
-	opened := false
-	defer func() {
-		if !opened { // a panic: there will be no OnClose
-			e.group.remove(ws.ID())
-		}
-	}()
-	e.callbacks.callEstablished(ws)
-	opened = true
-	return nil
-}
-
-// OnMessage implements handler.Handler.
-func (e events) OnMessage(c handler.Conn, op frame.Opcode, payload []byte) {
-	e.callbacks.callReceive(payload, e.group.find(c.ID()), Header{Fin: true, Opcode: op})
-}
-
-// OnClose implements handler.Handler.
-func (e events) OnClose(c handler.Conn, s handler.CloseStatus) {
-	ws := e.group.find(c.ID())
-	defer e.group.remove(c.ID())
-	e.callbacks.callClosed(ws, s)
 }

@@ -1,5 +1,5 @@
-// Package websockets is a server with callbacks that a service loop runs, in the manner
-// of the R package websockets.
+// Package websockets is a server, and a client, with callbacks that a service loop runs,
+// in the manner of the R package websockets.
 //
 // A Server upgrades every path, and answers every other request with one page. Its
 // Callbacks Established, Receive and Closed may be replaced while it runs. They run on
@@ -11,14 +11,15 @@
 //		s.Service(time.Second)
 //	}
 //
-// Daemonize runs that loop in the background, and Run until a context ends.
+// Daemonize runs that loop in the background, and Run until a context ends. A Client
+// opens connections and has the same callbacks and the same loop.
 //
 // # Who runs what
 //
-// As long as one goroutine calls Service no two callbacks overlap, so what they share
-// needs no lock. If several do, only those of one connection do not overlap. The page
-// runs on goroutines of net/http, whether Service is called or not. Everything else
-// may be called from any goroutine, callbacks included.
+// Callbacks of one server, or client, never overlap, so what they share with each other
+// needs no lock. The page runs on goroutines of net/http, whether Service is called or
+// not. All methods may be called from any goroutine, and by callbacks, with three that
+// wait for callbacks and so cannot be called by one: Close, Run and Dial.
 //
 // # What will hurt
 //

@@ -1,6 +1,7 @@
 package websockets_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -139,6 +140,38 @@ func ExampleCallbacks() {
 	// one for binary
 	// two for binary
 	// 1000 normal closure bye
+}
+
+// A client has the callbacks of a server.
+func ExampleClient() {
+	s, err := websockets.NewServer(websockets.Options{Engine: anyPort})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+	s.Receive(func(data []byte, ws *websockets.Conn, _ websockets.Header) { ws.Write(data) })
+	s.Daemonize()
+
+	c, err := websockets.NewClient(websockets.ClientOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	answer := ""
+	c.Receive(func(data []byte, _ *websockets.Conn, _ websockets.Header) { answer = string(data) })
+	ws, err := c.Dial(context.Background(), "ws://"+s.Addr().String()+"/", engine.DialOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ws.Write([]byte("hello"))
+	for answer == "" {
+		c.Service(time.Second)
+	}
+	fmt.Println(answer)
+	// Output: hello
 }
 
 // A page function answers with a status and fields of its own.

@@ -48,7 +48,7 @@ func run(ctx context.Context, address string, page http.Handler) error {
 		return err
 	}
 	s.Established(func(ws *websockets.Conn) {
-		s.Broadcast(fmt.Appendf(nil, "%d has come; there are %d", ws.ID(), len(s.Clients())))
+		s.Broadcast(fmt.Appendf(nil, "%d has come; there are %d", ws.ID(), len(s.Conns())))
 	})
 	s.Receive(func(data []byte, ws *websockets.Conn, _ websockets.Header) {
 		s.Broadcast(fmt.Appendf(nil, "%d: %s", ws.ID(), data))
