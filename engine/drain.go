@@ -18,8 +18,8 @@ type drainState struct {
 	due     float64 // connections that may be closed now
 }
 
-// startDrain ends listening and begins to close the connections of the loop, paced
-// so that their clients do not all come back at the same moment.
+// startDrain ends listening and has the connections of the loop closed, paced so that
+// their clients do not all come back at the same moment.
 func (l *loop) startDrain() {
 	if l.listener.fd >= 0 {
 		for i := 0; i < acceptsAtDrain && l.accept(); i++ {
@@ -32,6 +32,11 @@ func (l *loop) startDrain() {
 			l.slots[i].conn.dropUnused()
 		}
 	}
+	l.casts = append(l.casts, cast{then: l.startClosing})
+}
+
+// startClosing begins to close connections, once they have what was published before.
+func (l *loop) startClosing() {
 	half := l.engine.options.DrainTime.Seconds() / 2
 	pace := max(drainPerSecond, float64(len(l.slots))/max(half, l.tick.Seconds()))
 	l.drain = drainState{active: true, next: len(l.slots), perTick: max(1, pace*l.tick.Seconds())}

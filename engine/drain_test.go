@@ -323,6 +323,37 @@ func TestDrainHandlesWhatHasArrived(t *testing.T) {
 	}
 }
 
+// What was published before the drain began reaches every connection, and ahead of the
+// close frame: a goodbye, say.
+func TestDrainFollowsPublications(t *testing.T) {
+	const clients, messages = 100, 200
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		e := startEngine(t, engine.Options{Mode: mode, Mux: routes(subscriber())})
+		cancel, ended := running(t, e)
+		var all []*rawClient
+		for range clients {
+			c, _ := dialSubscriber(t, e, "topic")
+			all = append(all, c)
+		}
+		for i := range messages {
+			if i%2 == 0 {
+				publish(t, e, "topic", fmt.Sprint(i), nil)
+			} else {
+				e.Hub().Broadcast(frame.Text, []byte(fmt.Sprint(i)), handler.Audience{})
+			}
+		}
+		cancel()
+		for _, c := range all {
+			for i := range messages {
+				c.expectText(t, fmt.Sprint(i))
+			}
+			c.expectClose(t, frame.CloseGoingAway)
+			c.put(t, closeFrame(frame.CloseGoingAway, ""))
+		}
+		expectNil(t, "Run", ended)
+	})
+}
+
 // Close from another goroutine waits for a Start that is under way, whichever comes
 // first.
 func TestCloseDuringStart(t *testing.T) {

@@ -27,14 +27,17 @@ func (p *publication) sameAudience(q *publication) bool {
 	return p.path == q.path && slices.Equal(p.topics, q.topics)
 }
 
-// A cast is a publication or a change of subscription. A loop takes them in the
-// order in which they were posted.
+// A cast is a publication, a change of subscription, or what has to wait for the casts
+// before it. A loop takes them in the order in which they were posted.
 type cast struct {
 	publication
-	conn *Conn  // who joins or parts; nil: a publication
+	conn *Conn  // who joins or parts; nil: nobody
 	name string // what
 	part bool
+	then func() // nil: nothing
 }
+
+func (c *cast) isPublication() bool { return c.message != nil }
 
 // A walk is a loop's way through connections with publications that were waiting
 // together. It stops after a bounded number of connections and goes on after I/O had its
@@ -96,17 +99,21 @@ func (l *loop) continueFanOut() {
 // follow each other.
 func (l *loop) nextCast() {
 	waiting := l.casts[l.cast:]
-	if c := &waiting[0]; c.conn != nil {
-		if c.part {
+	if !waiting[0].isPublication() {
+		c := waiting[0]
+		l.dropCasts(1)
+		switch {
+		case c.then != nil:
+			c.then()
+		case c.part:
 			l.part(c.conn, c.name)
-		} else {
+		default:
 			l.join(c.conn, c.name)
 		}
-		l.dropCasts(1)
 		return
 	}
 	n, bytes := 0, 0
-	for n < min(len(waiting), walkedTogether) && waiting[n].conn == nil && (n == 0 || bytes < joinedBytes) {
+	for n < min(len(waiting), walkedTogether) && waiting[n].isPublication() && (n == 0 || bytes < joinedBytes) {
 		p := waiting[n].publication
 		bytes += len(p.message.Payload())
 		l.enlist(p)
