@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirws/weir/handler"
 )
@@ -37,8 +38,9 @@ func (o Options) withDefaults() Options {
 // the receivers of its own, are its methods too.
 type App struct {
 	Router
-	options Options // with defaults; immutable
-	clients registry
+	options Options        // with defaults; immutable
+	number  uint64         // no other App of the process has it; immutable
+	places  places         // has a lock of its own
 	routes  *http.ServeMux // has a lock of its own
 
 	mu    sync.RWMutex
@@ -48,7 +50,11 @@ type App struct {
 }
 
 // New returns an App without receivers and routes.
-func New(o Options) *App { return &App{options: o.withDefaults(), routes: http.NewServeMux()} }
+func New(o Options) *App {
+	return &App{options: o.withDefaults(), number: made.Add(1), routes: http.NewServeMux()}
+}
+
+var made atomic.Uint64 // Apps
 
 // Use adds the receivers of a Router, those that it gets later too. The App's own come
 // first, then those of routers in the order of Use.
@@ -75,8 +81,9 @@ func (a *App) find(name string) receiver {
 }
 
 // Handler serves WebSocket connections. Put it on a path of its own where Mux, which
-// takes all paths, is not wanted. A Handler around it that refuses connections does so
-// before it calls OnOpen, which makes the connection a client until OnClose.
+// takes all paths, is not wanted. All connections on that path are clients. A Handler
+// around it that refuses connections does so before it calls OnOpen, since that counts
+// them until OnClose.
 func (a *App) Handler() handler.Handler {
 	if a.options.Raw != nil {
 		return a.options.Raw

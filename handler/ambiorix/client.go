@@ -26,17 +26,31 @@ func (c Client) Send(name string, value any) error {
 }
 
 // Join puts the client in a group, which begins to exist with that. The client leaves
-// it when it closes, if not before. Join returns handler.ErrClosed if it has closed
-// already. The group "" is all clients; nobody needs to join it.
+// it when it closes, if not before; nothing happens if it has closed already. The group
+// "" is all clients; nobody needs to join it. Join returns handler.ErrClosed once the
+// engine has ended.
 func (c Client) Join(group string) error {
-	if !c.app.clients.join(c.conn, group) {
-		return handler.ErrClosed
+	if group == everyone {
+		return nil
 	}
-	return nil
+	return c.conn.Subscribe(c.app.topic(group))
 }
 
 // Leave takes the client out of a group. Nothing happens if it is not in it.
-func (c Client) Leave(group string) { c.app.clients.leave(c.conn, group) }
+func (c Client) Leave(group string) {
+	if group != everyone {
+		_ = c.conn.Unsubscribe(c.app.topic(group)) // fails only when the engine, and with it the group, has ended
+	}
+}
+
+// in returns the connection if it is one of this engine's. Engines know connections by
+// numbers, and each has a first.
+func (c Client) in(hub handler.Hub) handler.Conn {
+	if c.conn == nil || c.conn.Hub() != hub {
+		return nil
+	}
+	return c.conn
+}
 
 // Conn is the connection underneath: its id, its address, closing it, and a value of
 // the application.

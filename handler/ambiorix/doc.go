@@ -36,8 +36,9 @@
 //
 // Messages of one client come to receivers one at a time and in order, those of
 // different clients concurrently: what receivers share needs a lock. All methods of
-// App, Router and Client may be called from any goroutine. Sending never blocks, and
-// what one goroutine sends and broadcasts reaches each client in that order.
+// App, Router and Client may be called from any goroutine, and sending never blocks.
+// What one goroutine broadcasts reaches each client in that order, and so does what it
+// sends to one client; nothing is promised about the order of the two.
 //
 // # What will hurt
 //

@@ -17,7 +17,6 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/weirws/weir/engine"
-	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 	"github.com/weirws/weir/handler/ambiorix"
 )
@@ -59,43 +58,56 @@ func Example() {
 	// {"name":"greeting","message":"Hello from the server!","isAmbiorix":true} <nil>
 }
 
-// A visitor is a connection without a network: an App is tested with it as any Handler
-// is. It shows what is sent to it.
-type visitor struct {
-	handler.Conn
-	id int
-}
+// A visitor is a client of an App on the network.
+type visitor struct{ *websocket.Conn }
 
-func (v *visitor) ID() uint64 { return uint64(v.id) }
-
-func (v *visitor) Send(_ frame.Opcode, payload []byte) error {
-	fmt.Printf("%d gets %s\n", v.id, payload)
-	return nil
-}
-
-func (v *visitor) SendPrepared(m *frame.Prepared) error { return v.Send(m.Op(), m.Payload()) }
-
-func (v *visitor) Close(code frame.CloseCode, _ string) error {
-	fmt.Printf("%d is closed with %d\n", v.id, code)
-	return nil
-}
-
-// visit opens connections to the App, numbered from 1.
-func visit(app *ambiorix.App, n int) []*visitor {
-	visitors := make([]*visitor, n)
-	for i := range visitors {
-		visitors[i] = &visitor{id: i + 1}
-		if err := app.Handler().OnOpen(visitors[i], nil); err != nil {
-			fmt.Println(err)
-		}
+// visit serves an App with an engine and connects n clients to it. They leave, and the
+// engine ends, when leave is called.
+func visit(app *ambiorix.App, n int) (visitors []visitor, leave func()) {
+	e, err := engine.New(engine.Options{Address: "127.0.0.1:0", Mux: app.Mux(), HTTP: app.HTTP(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
 	}
-	return visitors
+	if err := e.Start(); err != nil {
+		panic(err)
+	}
+	app.ReceiveFrom("ready?", func(_ json.RawMessage, c ambiorix.Client) error { return c.Send("ready", nil) })
+	for range n {
+		c, _, err := websocket.DefaultDialer.Dial("ws://"+e.Addr().String(), nil)
+		if err != nil {
+			panic(err)
+		}
+		v := visitor{c}
+		v.say("ready?", "null")
+		if _, _, err := v.ReadMessage(); err != nil {
+			panic(err)
+		}
+		visitors = append(visitors, v)
+	}
+	return visitors, func() {
+		for _, v := range visitors {
+			_ = v.Close()
+		}
+		_ = e.Close()
+	}
 }
 
-// says has a visitor send a message.
-func (v *visitor) says(app *ambiorix.App, name, message string) {
+// say sends a message.
+func (v visitor) say(name, message string) {
 	text := fmt.Sprintf(`{"name":%q,"message":%s,"isAmbiorix":true}`, name, message)
-	app.Handler().OnMessage(v, frame.Text, []byte(text))
+	if err := v.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// hear prints the next message.
+func (v visitor) hear() {
+	_, text, err := v.ReadMessage()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(string(text))
 }
 
 // newQuietApp makes an App whose log goes nowhere.
@@ -103,7 +115,7 @@ func newQuietApp() *ambiorix.App {
 	return ambiorix.New(ambiorix.Options{Logger: slog.New(slog.DiscardHandler)})
 }
 
-// A receiver that answers nobody, and what becomes of one that fails.
+// A receiver that answers nobody, and what becomes of a client that makes it fail.
 func ExampleRouter_Receive() {
 	app := newQuietApp()
 	app.Receive("log", func(message json.RawMessage) error {
@@ -115,13 +127,15 @@ func ExampleRouter_Receive() {
 		return nil
 	})
 
-	v := visit(app, 1)[0]
-	v.says(app, "log", `"hello"`)
-	v.says(app, "unknown", `"hello"`)
-	v.says(app, "log", `42`)
+	visitors, leave := visit(app, 1)
+	defer leave()
+	visitors[0].say("log", `"hello"`)
+	visitors[0].say("unknown", `"hello"`)
+	visitors[0].say("log", `42`)
+	visitors[0].hear()
 	// Output:
 	// a client says: hello
-	// 1 is closed with 1011
+	// websocket: close 1011 (internal server error)
 }
 
 // What is relayed as it came loses nothing.
@@ -131,8 +145,11 @@ func ExampleRouter_ReceiveFrom() {
 		return c.Send("echo", message)
 	})
 
-	visit(app, 1)[0].says(app, "echo", `[1e20,12345678901234567890]`)
-	// Output: 1 gets {"name":"echo","message":[1e20,12345678901234567890],"isAmbiorix":true}
+	visitors, leave := visit(app, 1)
+	defer leave()
+	visitors[0].say("echo", `[1e20,12345678901234567890]`)
+	visitors[0].hear()
+	// Output: {"name":"echo","message":[1e20,12345678901234567890],"isAmbiorix":true}
 }
 
 // A part of an application has receivers of its own.
@@ -141,11 +158,14 @@ func ExampleApp_Use() {
 	game.ReceiveFrom("move", func(message json.RawMessage, c ambiorix.Client) error {
 		return c.Send("moved", message)
 	})
-
 	app := newQuietApp()
 	app.Use(&game)
-	visit(app, 1)[0].says(app, "move", `"e4"`)
-	// Output: 1 gets {"name":"moved","message":"e4","isAmbiorix":true}
+
+	visitors, leave := visit(app, 1)
+	defer leave()
+	visitors[0].say("move", `"e4"`)
+	visitors[0].hear()
+	// Output: {"name":"moved","message":"e4","isAmbiorix":true}
 }
 
 func ExampleDecode() {
@@ -157,20 +177,22 @@ func ExampleDecode() {
 
 func ExampleClient_Send() {
 	app := newQuietApp()
-	visit(app, 1)
-	for _, c := range app.Clients("") {
+	visitors, leave := visit(app, 1)
+	defer leave()
+	for _, c := range app.Clients() {
 		for _, value := range []any{42, "x", []int{1, 2}, nil, map[string]any{"a": true}} {
 			if err := c.Send("count", value); err != nil {
 				fmt.Println(err)
 			}
+			visitors[0].hear()
 		}
 	}
 	// Output:
-	// 1 gets {"name":"count","message":42,"isAmbiorix":true}
-	// 1 gets {"name":"count","message":"x","isAmbiorix":true}
-	// 1 gets {"name":"count","message":[1,2],"isAmbiorix":true}
-	// 1 gets {"name":"count","message":null,"isAmbiorix":true}
-	// 1 gets {"name":"count","message":{"a":true},"isAmbiorix":true}
+	// {"name":"count","message":42,"isAmbiorix":true}
+	// {"name":"count","message":"x","isAmbiorix":true}
+	// {"name":"count","message":[1,2],"isAmbiorix":true}
+	// {"name":"count","message":null,"isAmbiorix":true}
+	// {"name":"count","message":{"a":true},"isAmbiorix":true}
 }
 
 // Everyone but the sender gets what is said.
@@ -178,53 +200,77 @@ func ExampleApp_Broadcast() {
 	app := newQuietApp()
 	app.ReceiveFrom("chat", func(message json.RawMessage, c ambiorix.Client) error {
 		n, err := app.Broadcast("chat", message, ambiorix.Audience{Except: c})
-		fmt.Println("sent to", n)
-		return err
+		return errors.Join(err, c.Send("sent", n))
 	})
 
-	visit(app, 2)[0].says(app, "chat", `"hi"`)
+	visitors, leave := visit(app, 2)
+	defer leave()
+	ann, bob := visitors[0], visitors[1]
+	ann.say("chat", `"hi"`)
+	ann.hear()
+	bob.hear()
 	// Output:
-	// 2 gets {"name":"chat","message":"hi","isAmbiorix":true}
-	// sent to 1
+	// {"name":"sent","message":1,"isAmbiorix":true}
+	// {"name":"chat","message":"hi","isAmbiorix":true}
 }
 
-// Clients join groups, and leave them when they close.
+// Clients join groups, and leave them at the latest when they close.
 func ExampleClient_Join() {
 	app := newQuietApp()
 	app.ReceiveFrom("join", func(message json.RawMessage, c ambiorix.Client) error {
 		room, err := ambiorix.Decode[string](message)
-		return errors.Join(err, c.Join(room))
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.Join(room), c.Send("joined", room))
 	})
 
-	visitors := visit(app, 3)
-	visitors[2].says(app, "join", `"kitchen"`)
+	visitors, leave := visit(app, 3)
+	defer leave()
+	visitors[2].say("join", `"kitchen"`)
+	visitors[2].hear()
 	n, err := app.Broadcast("dinner", nil, ambiorix.Audience{Group: "kitchen"})
-	fmt.Println(n, err)
-
-	app.Handler().OnClose(visitors[2], handler.CloseStatus{})
-	fmt.Println(app.Count("kitchen"), app.Count(""))
+	fmt.Println("for", n, "of", app.Count(""), err)
+	visitors[2].hear()
 	// Output:
-	// 3 gets {"name":"dinner","message":null,"isAmbiorix":true}
-	// 1 <nil>
-	// 0 2
+	// {"name":"joined","message":"kitchen","isAmbiorix":true}
+	// for 1 of 3 <nil>
+	// {"name":"dinner","message":null,"isAmbiorix":true}
 }
 
 func ExampleClient_Leave() {
 	app := newQuietApp()
-	visit(app, 1)
-	c := app.Clients("")[0]
-	fmt.Println(c.Join("kitchen"), app.Count("kitchen"))
-	c.Leave("kitchen")
-	fmt.Println(app.Count("kitchen"))
+	visitors, leave := visit(app, 1)
+	defer leave()
+	c := app.Clients()[0]
+	if err := c.Join("kitchen"); err != nil {
+		fmt.Println(err)
+	}
+	for _, news := range []string{"tea", "cake", "dishes"} {
+		if news == "dishes" {
+			c.Leave("kitchen")
+		}
+		if _, err := app.Broadcast("kitchen", news, ambiorix.Audience{Group: "kitchen"}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	if _, err := app.Broadcast("all", "bye", ambiorix.Audience{}); err != nil {
+		fmt.Println(err)
+	}
+	for range 3 {
+		visitors[0].hear()
+	}
 	// Output:
-	// <nil> 1
-	// 0
+	// {"name":"kitchen","message":"tea","isAmbiorix":true}
+	// {"name":"kitchen","message":"cake","isAmbiorix":true}
+	// {"name":"all","message":"bye","isAmbiorix":true}
 }
 
 func ExampleApp_Clients() {
 	app := newQuietApp()
-	visit(app, 3)
-	for _, c := range app.Clients("") {
+	_, leave := visit(app, 3)
+	defer leave()
+	for _, c := range app.Clients() {
 		fmt.Println("client", c.Conn().ID())
 	}
 	// Output:
@@ -233,8 +279,8 @@ func ExampleApp_Clients() {
 	// client 3
 }
 
-// members are the clients who say who they are. Everyone else is refused, and each is
-// in a group of that name.
+// members are the clients who say who they are, each in a group of that name. Everyone
+// else is refused.
 type members struct {
 	handler.Handler
 	app *ambiorix.App
@@ -245,10 +291,10 @@ func (m members) OnOpen(c handler.Conn, r *handler.Request) error {
 	if name == "" {
 		return handler.Refuse(http.StatusUnauthorized, "who are you?")
 	}
-	if err := m.Handler.OnOpen(c, r); err != nil {
+	if err := m.app.Client(c).Join(name); err != nil {
 		return err
 	}
-	return m.app.Client(c).Join(name)
+	return m.Handler.OnOpen(c, r)
 }
 
 // A Handler around the App's decides who may connect.
@@ -256,27 +302,45 @@ func ExampleApp_Handler() {
 	app := newQuietApp()
 	mux := handler.NewMux() // in place of app.Mux()
 	mux.Handle("/members", members{app.Handler(), app})
-
-	for i, query := range []string{"", "?name=ann"} {
-		r, err := handler.ParseRequest([]byte("GET /members" + query + " HTTP/1.1\r\nHost: example.com\r\n\r\n"))
-		if err != nil {
-			fmt.Println(err)
-			continue
-		}
-		route, _ := mux.Match(r.Path)
-		fmt.Println(route.Handler.OnOpen(&visitor{id: i}, r), app.Count("ann"))
+	e, err := engine.New(engine.Options{Address: "127.0.0.1:0", Mux: mux})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
+	if err := e.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer e.Close()
+
+	url := "ws://" + e.Addr().String() + "/members"
+	_, response, err := websocket.DefaultDialer.Dial(url, nil)
+	fmt.Println(response.Status, err)
+	ann, _, err := websocket.DefaultDialer.Dial(url+"?name=ann", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ann.Close()
+	n, err := app.Broadcast("welcome", "ann", ambiorix.Audience{Group: "ann"})
+	fmt.Println(n, err)
+	visitor{ann}.hear()
 	// Output:
-	// handler: refused with 401: who are you? 0
-	// <nil> 1
+	// 401 Unauthorized websocket: bad handshake
+	// 1 <nil>
+	// {"name":"welcome","message":"ann","isAmbiorix":true}
 }
 
 // A raw handler takes the place of the named messages.
 func ExampleOptions_raw() {
 	app := ambiorix.New(ambiorix.Options{Raw: handler.Echo{}})
-	v := visit(app, 1)[0]
-	app.Handler().OnMessage(v, frame.Binary, []byte("any bytes"))
-	// Output: 1 gets any bytes
+	visitors, leave := visit(app, 1)
+	defer leave()
+	if err := visitors[0].WriteMessage(websocket.BinaryMessage, []byte("any bytes")); err != nil {
+		fmt.Println(err)
+	}
+	visitors[0].hear()
+	// Output: any bytes
 }
 
 // serveOne answers a request without a network.

@@ -11,9 +11,9 @@ import (
 // named is the Handler of named messages.
 type named struct{ app *App }
 
-// OnOpen adds the connection to the clients.
+// OnOpen accepts the connection.
 func (n named) OnOpen(c handler.Conn, _ *handler.Request) error {
-	n.app.clients.add(c)
+	n.app.places.enter(placeOf(c))
 	return nil
 }
 
@@ -51,4 +51,4 @@ func (n named) end(c handler.Conn, code frame.CloseCode, reason string) {
 }
 
 // OnClose forgets the connection.
-func (n named) OnClose(c handler.Conn, _ handler.CloseStatus) { n.app.clients.remove(c) }
+func (n named) OnClose(c handler.Conn, _ handler.CloseStatus) { n.app.places.leave(placeOf(c)) }

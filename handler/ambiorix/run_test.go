@@ -34,7 +34,7 @@ func TestRow66GracefulStop(t *testing.T) {
 			t.Errorf("Broadcast: %d, %v; want 1", n, err)
 		}
 	})
-	e := newEngine(t, app, engine.Options{})
+	e := newEngine(t, app.App, engine.Options{})
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
 	}
