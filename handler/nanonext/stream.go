@@ -174,34 +174,41 @@ func (s *StreamConn) pump(w http.ResponseWriter, req *http.Request, r *router) {
 		case <-r.closing:
 			_ = s.Close() // it may have ended already
 		}
-		out, start, last := s.take()
+		p := s.take()
+		if p.cut {
+			panic(http.ErrAbortHandler) // or the reader would take it for the end
+		}
+		if !p.start {
+			continue
+		}
 		if r.slowTimeout > 0 {
 			// An error means that the connection is closed, which the write will find.
 			_ = response.SetWriteDeadline(time.Now().Add(r.slowTimeout))
 		}
-		if start && !started {
+		if !started {
 			started = true
 			w.WriteHeader(s.status)
 		}
-		if started {
-			if _, err := w.Write(out); err != nil || last || response.Flush() != nil {
-				return
-			}
+		if _, err := w.Write(p.body); err != nil || p.last || response.Flush() != nil {
+			return
 		}
 	}
 }
 
-// take returns what is queued, whether the header is to be sent, and whether nothing
-// can follow. The reader of a stream that was cut must not take it for complete, so
-// take does not return then.
-func (s *StreamConn) take() (out []byte, start, last bool) {
+// A piece is what a stream has for its reader.
+type piece struct {
+	body  []byte
+	start bool // the header is to be sent, if it has not been
+	last  bool // nothing can follow
+	cut   bool // the reader gets nothing more
+}
+
+func (s *StreamConn) take() piece {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cut {
-		panic(http.ErrAbortHandler)
-	}
-	out, s.queue = s.queue, nil
-	return out, s.sent || s.ended, s.ended
+	p := piece{body: s.queue, start: s.sent || s.ended, last: s.ended, cut: s.cut}
+	s.queue = nil
+	return p
 }
 
 // finish ends the stream for everybody.

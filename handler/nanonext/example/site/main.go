@@ -36,7 +36,7 @@ const page = `<!doctype html>
 <title>nanonext handlers</title>
 <h1>An echo, and the time</h1>
 <input id="line" placeholder="Type, and press Enter" autofocus> <output id="echo"></output>
-<p>The server says it is <output id="time"></output>. <a href="files/go.mod">A file</a>, <a href="old">a redirect</a>.
+<p>The server says it is <output id="time"></output>. <a href="files/README.md">A file</a>, <a href="old">a redirect</a>.
 <script>
 const ws = new WebSocket(new URL("echo", location.href.replace(/^http/, "ws")));
 ws.onmessage = e => document.getElementById("echo").textContent = e.data;
