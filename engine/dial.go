@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,8 +14,9 @@ import (
 )
 
 // Found with errors.Is in the errors of Dial. Besides these there are
-// *HandshakeError, the errors of the system, such as syscall.ECONNREFUSED, and
-// those of name look-up, such as *net.DNSError.
+// *HandshakeError, the errors of the system, such as syscall.ECONNREFUSED, those of
+// name look-up, such as *net.DNSError, and those of TLS, such as
+// *tls.CertificateVerificationError.
 var (
 	// ErrBadURL: the URL is not one of RFC 6455 section 3.
 	ErrBadURL = errors.New("engine: bad WebSocket URL")
@@ -48,8 +50,11 @@ type DialOptions struct {
 	// UnixSocket is the path of a unix socket to connect to, whatever the host of the
 	// URL, and without a proxy.
 	UnixSocket string
+	// TLSConfig is for wss: authorities, certificates of the client, a cache of sessions to
+	// resume. It is cloned. Its ServerName is by default the host of the URL.
+	TLSConfig *tls.Config
 	// Proxy returns the proxy to use, nil for none; it must not block. The request it
-	// gets has nothing but a URL, of scheme http for ws. Proxies with scheme http are
+	// gets has nothing but a URL, of scheme http for ws and https for wss. Proxies with scheme http are
 	// supported, by way of the CONNECT method. Default: http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 }
@@ -75,7 +80,7 @@ func (e *HandshakeError) Error() string {
 // in its Hub, under the path of the URL. Mode, Deflate and all bounds of Options hold
 // for it as for others.
 //
-// rawURL is ws://host:port/path?query. Names are looked up, and their addresses tried
+// rawURL is ws://host:port/path?query, or wss for TLS. Names are looked up, and their addresses tried
 // in order. Redirects are not followed: they are a *HandshakeError, as is every status
 // but 101.
 //

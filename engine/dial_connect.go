@@ -95,9 +95,13 @@ func (d *dialing) connect(to netip.AddrPort, share time.Duration) error {
 		return err
 	}
 	d.conn = c
-	if d.tunnel != nil {
+	switch {
+	case d.tunnel != nil:
 		c.request(d.tunnel)
-	} else {
+	case d.tls != nil:
+		c.tls = new(tlsLayer)
+		c.flush()
+	default:
 		c.request(d.opening.bytes)
 	}
 	return nil
@@ -163,11 +167,19 @@ func (c *Conn) request(head []byte) {
 	c.flush()
 }
 
-// requestSent is called when a request of the opening handshake has been written.
+// requestSent is called when the socket is connected, and a request of the opening
+// handshake, or what there is of TLS, has been written.
 func (c *Conn) requestSent() {
 	d := c.client.dialing
+	begin := c.tls != nil && c.tls.phase == tlsHello
+	if begin && !c.isConnected() {
+		return
+	}
 	d.connected = true
 	c.wake(c.loop.from(max(0, d.left())))
+	if begin {
+		c.secure(nil)
+	}
 }
 
 // dialingLost is lost before the server's response.
@@ -179,6 +191,7 @@ func (c *Conn) dialingLost(err error) {
 	switch {
 	case !d.connected:
 		d.retry(c, os.NewSyscallError("connect", err))
+	case c.hungUpShaking():
 	case c.hs.size > 0:
 		c.drop(c.refusal())
 	case errors.Is(err, io.EOF):

@@ -214,7 +214,6 @@ func TestDialRefusesArguments(t *testing.T) {
 		{"no URL", "", engine.DialOptions{}, engine.ErrBadURL},
 		{"no scheme", "127.0.0.1:80", engine.DialOptions{}, engine.ErrBadURL},
 		{"http", "http://127.0.0.1/", engine.DialOptions{}, engine.ErrBadURL},
-		{"TLS", "wss://127.0.0.1/", engine.DialOptions{}, errors.ErrUnsupported},
 		{"no host", "ws:///path", engine.DialOptions{}, engine.ErrBadURL},
 		{"opaque", "ws:127.0.0.1", engine.DialOptions{}, engine.ErrBadURL},
 		{"user", "ws://me:secret@127.0.0.1/", engine.DialOptions{}, engine.ErrBadURL},

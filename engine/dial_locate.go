@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -22,7 +23,8 @@ type dialing struct {
 	done       func(*Conn, error)
 	opening    opening
 	loop       *loop
-	via        endpoint // where to connect: the server or its proxy
+	via        endpoint    // where to connect: the server or its proxy
+	tls        *tls.Config // nil for ws
 	localAddr  netip.Addr
 	unixSocket string
 	began      time.Duration // as Engine.elapsed
@@ -58,6 +60,9 @@ func (e *Engine) newDialing(rawURL string, h handler.Handler, o DialOptions, don
 		via: to, localAddr: o.LocalAddr.Unmap(), unixSocket: o.UnixSocket,
 		began: e.elapsed(), timeout: o.HandshakeTimeout,
 	}
+	if u.Scheme == "wss" {
+		d.tls = o.clientConfig(to.host)
+	}
 	if d.timeout == 0 {
 		d.timeout = e.options.HeaderTimeout
 	}
@@ -76,7 +81,7 @@ func (d *dialing) chooseProxy(u *url.URL, to endpoint, choose func(*http.Request
 		choose = http.ProxyFromEnvironment
 	}
 	asked := *u
-	asked.Scheme = "http"
+	asked.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
 	proxy, err := choose(&http.Request{Method: http.MethodGet, URL: &asked, Host: asked.Host, Header: make(http.Header)})
 	if err != nil || proxy == nil {
 		return err

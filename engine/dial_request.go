@@ -19,7 +19,13 @@ import (
 	"github.com/weirws/weir/handler"
 )
 
-const defaultPort = "80" // of ws and http
+// defaultPort is the port of a scheme (RFC 6455 section 3).
+func defaultPort(scheme string) string {
+	if scheme == "wss" {
+		return "443"
+	}
+	return "80"
+}
 
 // An endpoint is a host and a port.
 type endpoint struct {
@@ -33,15 +39,15 @@ func (p endpoint) String() string {
 	return net.JoinHostPort(host, p.port)
 }
 
-// field is the form for a Host field, which leaves the default port out (RFC 6455
-// section 4.1).
-func (p endpoint) field() string {
-	return strings.TrimSuffix(p.String(), ":"+defaultPort)
+// field is the form for a Host field, which leaves the default port of the scheme out
+// (RFC 6455 section 4.1).
+func (p endpoint) field(scheme string) string {
+	return strings.TrimSuffix(p.String(), ":"+defaultPort(scheme))
 }
 
 // endpointOf is where u leads to.
 func endpointOf(u *url.URL) (endpoint, error) {
-	p := endpoint{u.Hostname(), cmp.Or(u.Port(), defaultPort)}
+	p := endpoint{u.Hostname(), cmp.Or(u.Port(), defaultPort(u.Scheme))}
 	if n, err := strconv.ParseUint(p.port, 10, 16); err != nil || n == 0 || p.host == "" {
 		return p, errors.New("no host, or no such port")
 	}
@@ -55,10 +61,8 @@ func parseURL(rawURL string) (*url.URL, endpoint, error) {
 		return nil, endpoint{}, fmt.Errorf("%w: %w", ErrBadURL, errors.Unwrap(err))
 	}
 	switch {
-	case u.Scheme == "wss":
-		return nil, endpoint{}, fmt.Errorf("%w: TLS: %w", ErrBadURL, errors.ErrUnsupported)
-	case u.Scheme != "ws":
-		return nil, endpoint{}, fmt.Errorf("%w: scheme must be ws", ErrBadURL)
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return nil, endpoint{}, fmt.Errorf("%w: scheme must be ws or wss", ErrBadURL)
 	case u.User != nil:
 		return nil, endpoint{}, fmt.Errorf("%w: no place for a user in it", ErrBadURL)
 	case strings.Contains(rawURL, "#"):
@@ -93,7 +97,7 @@ func newOpening(u *url.URL, to endpoint, o *DialOptions, deflate frame.DeflateOp
 		}
 	}
 	b.WriteString("GET " + escapeTarget(u.RequestURI()) + " HTTP/1.1\r\n")
-	field("Host", cmp.Or(host, to.field()))
+	field("Host", cmp.Or(host, to.field(u.Scheme)))
 	field("Upgrade", "websocket")
 	field("Connection", "Upgrade")
 	field("Sec-WebSocket-Key", own.key)

@@ -69,12 +69,25 @@ func (c *Conn) takeResponse() {
 	case status >= 200 && status < 300 && d.tunnel != nil:
 		d.tunnel = nil
 		c.cutResponse()
-		c.request(d.opening.bytes)
+		c.tunnelled()
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		c.cutResponse() // RFC 9110 section 15.2: the final response follows
 	default:
 		d.expectRefusal(hs.bytes.B[:hs.size])
 	}
+}
+
+// tunnelled goes on with a server that the proxy leads to.
+func (c *Conn) tunnelled() {
+	d := c.client.dialing
+	if d.tls == nil {
+		c.request(d.opening.bytes)
+		return
+	}
+	early := c.hs.bytes.B
+	c.hs.bytes.B = early[:0]
+	c.tls = new(tlsLayer)
+	c.secure(early)
 }
 
 // cutResponse throws a response away that another one follows.
@@ -114,7 +127,7 @@ func (c *Conn) takeAcceptance(fields string) {
 		return
 	}
 	r := *d.opening.request
-	r.Header, r.Subprotocol, r.RemoteAddr = response.Header, subprotocol, c.remote.addrPort()
+	r.Header, r.Subprotocol, r.RemoteAddr, r.TLS = response.Header, subprotocol, c.remote.addrPort(), c.tls.state()
 	hs.request = &r
 	c.id = e.ids.Add(1)
 	c.path = e.dialled.enter(r.Path)

@@ -66,10 +66,7 @@ func (o *TLSOptions) serverConfig(log *slog.Logger) (*tls.Config, error) {
 		return nil, nil
 	}
 	c := o.config()
-	c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" })
-	if !slices.Contains(c.NextProtos, "http/1.1") {
-		c.NextProtos = append(c.NextProtos, "http/1.1")
-	}
+	speakHTTP11(c)
 	if o.CertFile == "" && o.ClientCAFile == "" {
 		return c, nil
 	}
@@ -79,6 +76,14 @@ func (o *TLSOptions) serverConfig(log *slog.Logger) (*tls.Config, error) {
 	}
 	c.GetConfigForClient = files.current
 	return c, nil
+}
+
+// speakHTTP11 makes HTTP/1.1 what is agreed on, unless it is none of the protocols of HTTP.
+func speakHTTP11(c *tls.Config) {
+	c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" })
+	if !slices.Contains(c.NextProtos, "http/1.1") {
+		c.NextProtos = append(c.NextProtos, "http/1.1")
+	}
 }
 
 // load returns base with what the files hold.

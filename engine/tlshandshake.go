@@ -55,7 +55,7 @@ type tlsTurns struct {
 // arrivedTLS takes bytes from the socket of a connection with TLS.
 func (c *Conn) arrivedTLS(in []byte) {
 	switch {
-	case c.state >= stateLingering:
+	case c.state == stateLingering:
 	case c.tls.phase == tlsOpen:
 		c.unseal(in)
 	case c.tls.phase == tlsHello && len(c.tls.wire.in) == 0 && in[0] != recordTypeHandshake:
@@ -107,7 +107,11 @@ func (c *Conn) startHandshake() {
 	l.turns.running++
 	t.phase = tlsShaking
 	t.wire.beginHandshake(c)
-	t.conn = tls.Server(&t.wire, l.engine.tls)
+	if c.client != nil {
+		t.conn = tls.Client(&t.wire, c.client.dialing.tls)
+	} else {
+		t.conn = tls.Server(&t.wire, l.engine.tls)
+	}
 	ctx, cancel := context.WithCancel(noContext)
 	t.cancel = cancel
 	l.engine.run.group.Go(func() {
@@ -139,17 +143,22 @@ func (c *Conn) handshakeEnded(err error) {
 	t.cancel = nil
 	kept := t.wire.endHandshake()
 	defer kept.Release()
+	t.phase = tlsOpen
 	if err != nil {
-		c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelDebug, "TLS handshake failed",
-			slog.Any("remote", c.RemoteAddr()), slog.Any("err", err))
 		t.wire.lend(nil)
 		t.phase = tlsBroken
-		c.dropHandshake()
-		c.linger() // the alert is to be read
+	}
+	switch {
+	case c.client != nil:
+		c.secured(err)
+	case err != nil:
+		c.handshakeFailed(err)
+	default:
+		c.wake(c.loop.at(c.loop.engine.options.HeaderTimeout))
+	}
+	if t.phase == tlsBroken || c.fd < 0 {
 		return
 	}
-	t.phase = tlsOpen
-	c.wake(c.loop.at(c.loop.engine.options.HeaderTimeout))
 	c.unseal(t.wire.in)
 	if c.fd >= 0 {
 		c.resume(pauseTLS)
@@ -157,6 +166,14 @@ func (c *Conn) handshakeEnded(err error) {
 	if c.fd >= 0 && c.loop.engine.draining.Load() {
 		c.dropUnused()
 	}
+}
+
+// handshakeFailed ends a connection whose client is to read the alert.
+func (c *Conn) handshakeFailed(err error) {
+	c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelDebug, "TLS handshake failed",
+		slog.Any("remote", c.RemoteAddr()), slog.Any("err", err))
+	c.dropHandshake()
+	c.linger()
 }
 
 // nextHandshake gives the turn of a handshake that has ended to the next that waits.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type tlsWire struct {
 	kept    *frame.Buffer // holds what arrives during the handshake
 	arrived chan struct{} // holds a token when something has arrived; nil without a handshake
 	out     *frame.Buffer // written and not collected, nil if nothing
+	ended   bool          // nothing arrives any more
 	closed  bool
 }
 
@@ -63,6 +65,8 @@ func (w *tlsWire) readMemory(p []byte) (n int, wait chan struct{}, err error) {
 		return n, nil, nil
 	case w.arrived == nil:
 		return 0, nil, errNoRecord
+	case w.ended:
+		return 0, nil, io.EOF
 	}
 	return 0, w.arrived, nil
 }
@@ -185,6 +189,16 @@ func (w *tlsWire) signal() {
 	select {
 	case w.arrived <- struct{}{}:
 	default:
+	}
+}
+
+// end lets a handshake read the end of the stream behind what has arrived.
+func (w *tlsWire) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.arrived != nil {
+		w.signal()
 	}
 }
 
