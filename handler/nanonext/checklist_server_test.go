@@ -2,12 +2,8 @@ package nanonext_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,42 +16,6 @@ import (
 	"github.com/weirws/weir/handler"
 	"github.com/weirws/weir/handler/nanonext"
 )
-
-func TestRow62TLS(t *testing.T) {
-	identity := httptest.NewTLSServer(nil) // has a certificate, and clients that trust it
-	defer identity.Close()
-	s := start(t, engine.Options{TLS: &engine.TLSOptions{Config: &tls.Config{Certificates: identity.TLS.Certificates}}},
-		nanonext.WebSocket{Path: "/ws", Text: true, Message: echo},
-		nanonext.Inline{Path: "/", Data: []byte("page")},
-		nanonext.Stream{Path: "/events", Open: func(s *nanonext.StreamConn, _ *http.Request) {
-			_ = s.Send([]byte("one piece"))
-			_ = s.Close()
-		}},
-	)
-	trust := identity.Client().Transport.(*http.Transport).TLSClientConfig
-	ws, _, err := (&websocket.Dialer{TLSClientConfig: trust.Clone()}).Dial("wss://"+address(t, s)+"/ws", nil)
-	if err != nil {
-		t.Fatalf("dial: %v", err)
-	}
-	defer ws.Close()
-	c := &client{ws, t}
-	c.send(websocket.TextMessage, "over TLS")
-	c.expect(websocket.TextMessage, "over TLS")
-	for path, want := range map[string]string{"/": "page", "/events": "one piece"} {
-		r, err := identity.Client().Get(s.URL() + path)
-		if err != nil {
-			t.Fatalf("GET %s: %v", s.URL()+path, err)
-		}
-		body, err := io.ReadAll(r.Body)
-		_ = r.Body.Close()
-		if err != nil || string(body) != want {
-			t.Errorf("GET %s: %q, error %v; want %q", path, body, err, want)
-		}
-	}
-	if r := raw(t, s, "GET / HTTP/1.1"); r.StatusCode != http.StatusBadRequest {
-		t.Errorf("plain text on the TLS port: %s; want 400", r.Status)
-	}
-}
 
 func TestRow64PortZero(t *testing.T) {
 	s := newServer(t, engine.Options{}, nanonext.WebSocket{Path: "/ws", Text: true, Message: echo})
