@@ -33,8 +33,8 @@ func (a *authority) trusting() engine.DialOptions {
 
 func TestDialTLS(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode engine.Mode) {
-		server, ca := startTLS(t, engine.Options{Mux: routes(handler.Echo{}), Mode: mode, MaxMessageBytes: 16 << 20, OutboxHardBytes: 64 << 20})
-		callers := startCallers(t, engine.Options{Mode: mode, MaxMessageBytes: 16 << 20, OutboxHardBytes: 64 << 20})
+		server, ca := startTLS(t, engine.Options{Mux: routes(handler.Echo{}), Mode: mode, MaxMessageBytes: 2 << 20})
+		callers := startCallers(t, engine.Options{Mode: mode, MaxMessageBytes: 2 << 20})
 		for _, version := range tlsVersions {
 			h, o := newCaller(), ca.trusting()
 			o.TLSConfig.MaxVersion = version
@@ -42,7 +42,7 @@ func TestDialTLS(t *testing.T) {
 			if r := receive(t, "OnOpen", h.opened); r.TLS == nil || r.TLS.Version != version || r.Host != server.Addr().String() {
 				t.Errorf("the request for %s is %+v", tls.VersionName(version), r)
 			}
-			for _, size := range []int{0, 1, 1 << 10, 100_000, 16 << 20} {
+			for _, size := range []int{0, 1, 1 << 10, 100_000, 2 << 20} {
 				want := strings.Repeat("x", size)
 				if err := c.Send(frame.Text, []byte(want)); err != nil {
 					t.Fatal(err)
@@ -225,16 +225,19 @@ func TestDialTLSSilentServer(t *testing.T) {
 		t.Errorf("Dial: %v; want ErrHandshakeTimeout", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { // ends when the client has said hello
-		defer cancel()
+	given := make(chan struct{})
+	defer close(given)
+	go func() { // ends when Dial has returned
 		for range 2 {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			_, _ = conn.Read(make([]byte, 1))
 			defer conn.Close()
+			_, _ = conn.Read(make([]byte, 1))
 		}
+		cancel() // the client has said hello
+		<-given
 	}()
 	if _, err := callers.Dial(ctx, to, newCaller(), engine.DialOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Dial: %v; want context.Canceled", err)
