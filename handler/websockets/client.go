@@ -30,7 +30,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	return c, nil
 }
 
-// Dial opens a connection to ws://host:port/path, and returns when its established
+// Dial opens a connection to ws://host:port/path, or wss, and returns when its established
 // callback has returned, or it has failed. It calls Service meanwhile, so a callback can
 // call it in a goroutine only. A client may have any number of connections. Errors are
 // those of engine.Engine.Dial.

@@ -2,8 +2,10 @@ package websockets_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +43,19 @@ func dialOut(t testing.TB, c *websockets.Client, url string, o engine.DialOption
 }
 
 func TestRow47Client(t *testing.T) {
-	s := echoes(start(t, websockets.Options{Engine: engine.Options{Subprotocols: []string{"chat"}}}))
+	identity := httptest.NewTLSServer(nil) // has a certificate, and clients that trust it
+	defer identity.Close()
+	trust := identity.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	for scheme, o := range map[string]*engine.TLSOptions{
+		"ws": nil, "wss": {Config: &tls.Config{Certificates: identity.TLS.Certificates}},
+	} {
+		t.Run(scheme, func(t *testing.T) { testClient(t, scheme, o, trust) })
+	}
+}
+
+// testClient connects, sends, receives and closes.
+func testClient(t *testing.T, scheme string, serverTLS *engine.TLSOptions, trust *tls.Config) {
+	s := echoes(start(t, websockets.Options{Engine: engine.Options{Subprotocols: []string{"chat"}, TLS: serverTLS}}))
 	c := newClient(t, websockets.ClientOptions{})
 	var trace []string // callbacks run on the goroutine that calls Service: this one
 	c.Established(func(ws *websockets.Conn) { trace = append(trace, "established "+ws.Subprotocol()) })
@@ -50,7 +64,9 @@ func TestRow47Client(t *testing.T) {
 	})
 	c.Closed(func(_ *websockets.Conn, s handler.CloseStatus) { trace = append(trace, s.Code.String()) })
 
-	ws := dialOut(t, c, "ws://"+s.Addr().String()+"/any?x=1", engine.DialOptions{Subprotocols: []string{"none", "chat"}})
+	ws := dialOut(t, c, scheme+"://"+s.Addr().String()+"/any?x=1", engine.DialOptions{
+		Subprotocols: []string{"none", "chat"}, TLSConfig: trust,
+	})
 	if wire, err := ws.Write([]byte("hello")); err != nil || wire != 11 {
 		t.Errorf("Write: %d bytes, error %v; want 11: two for the header, four for the masking key", wire, err)
 	}
