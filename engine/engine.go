@@ -197,7 +197,8 @@ func (e *Engine) Options() Options { return e.options }
 // cut; that is no error.
 //
 // In mode Service the application has to call Service meanwhile, and once more
-// afterwards: for the callbacks that are left.
+// afterwards: for the callbacks that are left. Shutdown waits for handlers, so a handler
+// must not wait for Shutdown.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if !e.phase.CompareAndSwap(phaseRunning, phaseDraining) {
 		if e.phase.Load() == phaseNew {

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -47,6 +48,7 @@ func newHTTPSide(e *Engine) *httpSide {
 		ReadHeaderTimeout: e.options.HeaderTimeout,
 		IdleTimeout:       httpIdleTimeout,
 		MaxHeaderBytes:    e.options.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(e.options.Logger.Handler(), slog.LevelError),
 	}
 	go func() {
 		defer close(h.ended)
