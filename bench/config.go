@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	connectionsPerSource = 20000 // from one local address to one server, of about 28,000 ports
+	reservedDescriptors  = 256   // of a worker, for everything but connections; the engine keeps some itself
+	mostPayloadBytes     = 16 << 20
+)
+
+// A Config says what to do to which servers. Zero fields have defaults.
+type Config struct {
+	// Scenario is what to do: one of Scenarios.
+	Scenario string `json:"scenario"`
+	// URLs are the servers, ws://host:port/path. With more than one, the rounds are
+	// done with each in turn.
+	URLs []string `json:"urls"`
+	// Connections to hold to one server at a time. Default: 64.
+	Connections int `json:"connections"`
+	// InFlight is how many messages each connection keeps on their way when there is no
+	// Rate. Default: 1.
+	InFlight int `json:"in_flight"`
+	// Rate, per second over all connections, makes an open loop. What it counts depends on
+	// the scenario. Default: 0, each reply brings on the next message.
+	Rate float64 `json:"rate"`
+	// PayloadBytes is the size of a message, at least 32: for its number, its time and its
+	// check sum. Default: 128.
+	PayloadBytes int `json:"payload_bytes"`
+	// Text sends text messages. Default: binary.
+	Text bool `json:"text"`
+	// WarmUp is load before anything is measured. Default: 1 s. Negative: none.
+	WarmUp time.Duration `json:"warm_up_ns"`
+	// Duration of what is measured, in each round. Default: 5 s.
+	Duration time.Duration `json:"duration_ns"`
+	// Rounds with each server. Figures are medians over them. Default: 3.
+	Rounds int `json:"rounds"`
+	// Timeout is how long an opening handshake or a reply may take; then the connection
+	// has failed, or the message is lost. Default: 5 s.
+	Timeout time.Duration `json:"timeout_ns"`
+	// Workers that hold the connections. Default: as many as the descriptors require and, if
+	// WorkerCommand is given, one for every second processor.
+	Workers int `json:"workers"`
+	// Sources are the local addresses to connect from; 20,000 connections each. Default: the
+	// system's choice, and 127.0.0.1 and its successors to a server at 127.0.0.1.
+	Sources []string `json:"sources,omitempty"`
+	// PIDs are the processes of the servers, in the order of URLs, so that what they cost
+	// is measured. Default: none.
+	PIDs []int `json:"pids,omitempty"`
+
+	// WorkerCommand is a program, with arguments, that calls Worker with its standard
+	// input and output. Default: the one worker there may be is part of this process.
+	WorkerCommand []string `json:"-"`
+	// Progress, if not nil, is told about twice a second how things are. It is called
+	// on the goroutine of Run.
+	Progress func(Progress) `json:"-"`
+}
+
+// Scenarios are the names that Config.Scenario may have.
+func Scenarios() []string { return slices.Sorted(maps.Keys(scenarios)) }
+
+// Describe says in a line what a scenario does and what Config.Rate is in it.
+func Describe(scenario string) string { return scenarios[scenario].about }
+
+// withDefaults returns c with every field set that was left zero.
+func (c Config) withDefaults() Config {
+	c.Connections = cmp.Or(c.Connections, 64)
+	c.InFlight = cmp.Or(c.InFlight, 1)
+	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
+	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
+	c.Duration = cmp.Or(c.Duration, 5*time.Second)
+	c.Rounds = cmp.Or(c.Rounds, 3)
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
+	if c.Workers == 0 {
+		c.Workers = 1
+		if most := connectionsPerWorker(); len(c.WorkerCommand) > 0 {
+			c.Workers = max((c.Connections+most-1)/most, min(c.Connections, runtime.NumCPU()/2), 1)
+		}
+	}
+	return c
+}
+
+// validate reports everything that is wrong with c.
+func (c Config) validate() error {
+	var errs []error
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf("bench: "+format, args...))
+		}
+	}
+	_, known := scenarios[c.Scenario]
+	refuse(!known, "there is no scenario %q; there are %s", c.Scenario, strings.Join(Scenarios(), ", "))
+	refuse(len(c.URLs) == 0, "a URL is missing")
+	for _, u := range c.URLs {
+		parsed, err := url.Parse(u)
+		refuse(err != nil || parsed.Host == "" || parsed.Scheme != "ws",
+			"%q is not a URL such as ws://127.0.0.1:7681/echo", u)
+	}
+	refuse(c.Connections < 1, "%d connections are too few", c.Connections)
+	refuse(c.InFlight < 1, "%d messages in flight are too few", c.InFlight)
+	refuse(!(c.Rate >= 0 && c.Rate <= 1e9), "a rate of %v is not from 0 to 1e9", c.Rate)
+	refuse(c.PayloadBytes < stampBytes || c.PayloadBytes > mostPayloadBytes,
+		"a payload of %d bytes is not from %d, which its number, time and check sum take, to %d", c.PayloadBytes, stampBytes, mostPayloadBytes)
+	refuse(c.Duration < 0 || c.Timeout < 0, "durations must be positive")
+	refuse(c.Rounds < 1, "%d rounds are too few", c.Rounds)
+	refuse(c.Workers < 1 || c.Workers > c.Connections, "%d workers cannot share %d connections", c.Workers, c.Connections)
+	refuse(c.Workers > 1 && len(c.WorkerCommand) == 0, "more than one worker needs a WorkerCommand")
+	if most := connectionsPerWorker(); c.Workers > 0 {
+		refuse((c.Connections+c.Workers-1)/c.Workers > most,
+			"%d connections in %d workers are too many for the limit of descriptors, which is %d connections for each", c.Connections, c.Workers, most)
+	}
+	for _, s := range c.Sources {
+		_, err := netip.ParseAddr(s)
+		refuse(err != nil, "the source %q is not an IP address", s)
+	}
+	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
+	return errors.Join(errs...)
+}
+
+// connectionsPerWorker is how many connections one process can hold.
+func connectionsPerWorker() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1000 // there is no system where this happens, or that allows less
+	}
+	return max(1, int(min(limit.Cur, 1<<30))-reservedDescriptors)
+}
+
+// source is the local address of connection i to a server; the zero value leaves the
+// choice to the system.
+func (c Config) source(target string, i int) (netip.Addr, error) {
+	at := i / connectionsPerSource
+	if len(c.Sources) > 0 {
+		return netip.ParseAddr(c.Sources[at%len(c.Sources)])
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if ip := net.ParseIP(u.Hostname()).To4(); ip != nil && ip.IsLoopback() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + at)}), nil
+	}
+	return netip.Addr{}, nil
+}

@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// userHz is the unit of /proc/stat on Linux: ticks per second.
+const userHz = 100
+
+// A sample is what the counters show at one moment.
+type sample struct {
+	at      time.Time
+	process processSample
+	machine time.Duration // CPU time of everything; 0 where that is not to be had
+}
+
+// A processSample is what one process has used, and holds.
+type processSample struct {
+	cpu      time.Duration
+	switches uint64 // of context, by all threads
+	rss      int64  // bytes
+}
+
+func takeSample(pid int) (sample, error) {
+	p, err := sampleProcess(pid)
+	return sample{at: time.Now(), process: p, machine: machineTime()}, err
+}
+
+// sampleProcess reads /proc, of Linux. Process 0 is none.
+func sampleProcess(pid int) (processSample, error) {
+	var p processSample
+	if pid == 0 {
+		return p, nil
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	if err != nil {
+		return p, err
+	}
+	if len(threads) == 0 {
+		return p, fmt.Errorf("bench: no process %d can be observed", pid)
+	}
+	for _, thread := range threads {
+		if err := p.addThread(thread); err != nil {
+			return p, err
+		}
+	}
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return p, err
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(statm), &size, &resident); err != nil {
+		return p, fmt.Errorf("bench: /proc/%d/statm: %w", pid, err)
+	}
+	p.rss = resident * int64(os.Getpagesize())
+	return p, nil
+}
+
+// addThread adds one thread. schedstat counts nanoseconds where stat counts hundredths
+// of a second; what it misses, the time of threads that have ended, does not occur in
+// a server under steady load.
+func (p *processSample) addThread(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "schedstat"))
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var ran int64
+	if _, err := fmt.Sscan(string(text), &ran); err != nil {
+		return fmt.Errorf("bench: %s: %w", dir, err)
+	}
+	p.cpu += time.Duration(ran)
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.HasSuffix(name, "voluntary_ctxt_switches") { // nonvoluntary too
+			n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+			if err != nil {
+				return fmt.Errorf("bench: %s: %w", dir, err)
+			}
+			p.switches += n
+		}
+	}
+	return nil
+}
+
+// isGone reports whether a thread has ended.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
+}
+
+// machineTime is the time that all processors together were not idle; 0 where that is
+// not to be had.
+func machineTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	var user, nice, system, idle, iowait, irq, softirq, steal int64
+	if _, err := fmt.Sscanf(string(line), "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal); err != nil {
+		return 0
+	}
+	return time.Duration(user+nice+system+irq+softirq+steal) * (time.Second / userHz)
+}

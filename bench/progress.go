@@ -1,0 +1,46 @@
+package bench
+
+import "time"
+
+// Progress is how a run is getting on.
+type Progress struct {
+	Target int    // index of the server
+	Round  int    // from 0
+	Phase  string // connecting, running or draining
+	// Since is when the load began, and Length how long it will last.
+	Since  time.Time
+	Length time.Duration
+
+	Open     int     // connections now
+	Received uint64  // messages in this round so far
+	Errors   uint64  // in this round so far
+	Rate     float64 // messages per second lately
+	P50, P99 time.Duration
+
+	open    map[int]int // by worker
+	latency Histogram   // since the last report
+	told    time.Time
+	before  uint64 // Received then
+}
+
+// tell takes in a worker's tick, and passes on how things are.
+func (d *director) tell(worker int, t *tick) {
+	p := &d.progress
+	if p.open == nil {
+		p.open = make(map[int]int)
+		p.told = time.Now()
+	}
+	p.Open += t.Open - p.open[worker]
+	p.open[worker] = t.Open
+	p.Received += t.Received
+	p.Errors += t.Errors
+	p.latency.Merge(t.Latency)
+	elapsed := time.Since(p.told)
+	if d.config.Progress == nil || elapsed < tickInterval/2 {
+		return
+	}
+	p.Rate = float64(p.Received-p.before) / elapsed.Seconds()
+	p.P50, p.P99 = p.latency.At(50), p.latency.At(99)
+	p.told, p.before, p.latency = time.Now(), p.Received, Histogram{}
+	d.config.Progress(*p)
+}

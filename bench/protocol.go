@@ -1,0 +1,66 @@
+package bench
+
+// A worker reads commands and writes events, each a JSON document on a line. The order
+// is: job, ready, span, sent, drain, result; stop may come at any time, and ticks and one
+// failed as well. The end of its input ends a worker at once.
+
+// A command is what a worker is told. One field is set.
+type command struct {
+	Job   *job   `json:"job,omitempty"`
+	Span  *span  `json:"span,omitempty"`
+	Drain *drain `json:"drain,omitempty"`
+	Stop  bool   `json:"stop,omitempty"` // end what is measured now
+}
+
+// A job is one worker's part of one round.
+type job struct {
+	Config Config `json:"config"`
+	URL    string `json:"url"`
+	Seed   uint64 `json:"seed"` // the same for all workers of a round
+	Worker int    `json:"worker"`
+	First  int    `json:"first"` // number of its first connection
+	Count  int    `json:"count"` // of connections
+}
+
+// A span has the times of a round, as now tells.
+type span struct {
+	Start int64 `json:"start"` // when the load begins
+	Begin int64 `json:"begin"` // when measuring begins
+	End   int64 `json:"end"`
+}
+
+// A drain asks for the result, once everything that was published has arrived or
+// timed out.
+type drain struct {
+	Published []publications `json:"published,omitempty"`
+}
+
+// publications are the numbers of the messages of one publisher that were due in the
+// measured time: from First until before End.
+type publications struct {
+	Publisher uint32 `json:"publisher"`
+	First     uint32 `json:"first"`
+	End       uint32 `json:"end"`
+}
+
+// An event is what a worker tells. One field is set.
+type event struct {
+	Tick   *tick   `json:"tick,omitempty"`
+	Ready  *ready  `json:"ready,omitempty"`
+	Sent   *drain  `json:"sent,omitempty"`
+	Result *Tally  `json:"result,omitempty"`
+	Failed *string `json:"failed,omitempty"`
+}
+
+// A tick tells what happened since the last one.
+type tick struct {
+	Open     int       `json:"open"` // connections now
+	Received uint64    `json:"received"`
+	Errors   uint64    `json:"errors"`
+	Latency  Histogram `json:"latency"`
+}
+
+// ready tells that all connections have been opened or have failed to.
+type ready struct {
+	Opened int `json:"opened"`
+}

@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A Report is the outcome of a run.
+type Report struct {
+	Config      Config    `json:"config"`
+	Started     time.Time `json:"started"`
+	Machine     Machine   `json:"machine"`
+	Interrupted bool      `json:"interrupted,omitempty"` // what was asked for was not finished
+	Targets     []Target  `json:"targets"`
+}
+
+// A Machine is where the workers ran.
+type Machine struct {
+	System     string `json:"system"`
+	Processors int    `json:"processors"`
+	Go         string `json:"go"`
+}
+
+func thisMachine() Machine {
+	return Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Processors: runtime.NumCPU(), Go: runtime.Version()}
+}
+
+// A Target is one server and its rounds.
+type Target struct {
+	URL    string  `json:"url"`
+	Rounds []Round `json:"rounds"`
+}
+
+// A Round is what happened, and what it cost.
+type Round struct {
+	Tally
+	Began time.Time `json:"began"`
+	// MachineCPU is what everything on this machine used while measuring, in processors;
+	// 0 where that is not to be had.
+	MachineCPU float64     `json:"machine_cpu"`
+	Server     *ServerCost `json:"server,omitempty"` // nil if its process is not known
+}
+
+// A ServerCost is what the server's process needed while measuring.
+type ServerCost struct {
+	CPU              float64       `json:"cpu"` // in processors
+	CPUPerMessage    time.Duration `json:"cpu_per_message_ns"`
+	Switches         uint64        `json:"context_switches"`
+	RSS              int64         `json:"rss"`                // in bytes
+	RSSPerConnection float64       `json:"rss_per_connection"` // what it grew by while connections were opened
+}
+
+// rate is how many messages came per second.
+func (r *Round) rate() float64 {
+	if r.Measured <= 0 {
+		return 0
+	}
+	return float64(r.Received) / r.Measured.Seconds()
+}
+
+// A Metric is one figure of a target over its rounds.
+type Metric struct {
+	Name string `json:"name"`
+	Unit Unit   `json:"unit"`
+	// Value is the median over the rounds, for counts their sum. Least and Most are the
+	// extremes of the rounds.
+	Value float64 `json:"value"`
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
+}
+
+// A Unit says what a figure counts.
+type Unit string
+
+// The units of metrics.
+const (
+	Count     Unit = ""
+	PerSecond Unit = "/s"
+	Seconds   Unit = "s"
+	Bytes     Unit = "B"
+	CPUs      Unit = "CPUs"
+)
+
+// metrics are the figures of a round, in the order in which they are shown.
+var metrics = []struct {
+	name  string
+	unit  Unit
+	about string
+	of    func(r *Round) (value float64, ok bool)
+}{
+	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), true }},
+	{"mean", Seconds, "latency, mean", func(r *Round) (float64, bool) { return r.Latency.Mean().Seconds(), r.Latency.Count() > 0 }},
+	{"p50", Seconds, "latency, median", latencyAt(50)},
+	{"p90", Seconds, "latency, 90 % below", latencyAt(90)},
+	{"p99", Seconds, "latency, 99 % below", latencyAt(99)},
+	{"p99.9", Seconds, "latency, 99.9 % below", latencyAt(99.9)},
+	{"max", Seconds, "latency, longest", latencyAt(100)},
+	{"connect.p50", Seconds, "opening handshake, median", handshakeAt(50)},
+	{"connect.p99", Seconds, "opening handshake, 99 % below", handshakeAt(99)},
+	{"sendlag.p99", Seconds, "how late messages were sent, 99 % below", func(r *Round) (float64, bool) {
+		return r.SendLag.At(99).Seconds(), r.SendLag.Count() > 0
+	}},
+	{"sent", Count, "messages sent", count(func(t *Tally) uint64 { return t.Sent })},
+	{"received", Count, "messages received", count(func(t *Tally) uint64 { return t.Received })},
+	{"errors", Count, "everything that went wrong", count((*Tally).errors)},
+	{"lost", Count, "messages that never came", count(func(t *Tally) uint64 { return t.Lost })},
+	{"late", Count, "messages that came after they were given up", count(func(t *Tally) uint64 { return t.Late })},
+	{"reordered", Count, "messages that came behind later ones", count(func(t *Tally) uint64 { return t.Reordered })},
+	{"wrong", Count, "messages with something else in their place", count(func(t *Tally) uint64 { return t.Wrong })},
+	{"duplicate", Count, "messages that came again", count(func(t *Tally) uint64 { return t.Duplicate })},
+	{"unasked", Count, "messages that nobody asked for", count(func(t *Tally) uint64 { return t.Unasked })},
+	{"unsent", Count, "messages that could not be sent", count(func(t *Tally) uint64 { return t.Unsent })},
+	{"opened", Count, "connections opened", func(r *Round) (float64, bool) { return float64(r.Opened), true }},
+	{"failed", Count, "connections that could not be opened", count(func(t *Tally) uint64 { return total(t.Failures) })},
+	{"dropped", Count, "connections that ended early", count(func(t *Tally) uint64 { return total(t.Drops) })},
+	{"client.cpu", CPUs, "processors that the workers used", func(r *Round) (float64, bool) { return r.clientCPU(), true }},
+	{"client.heap", Bytes, "heap of the workers for each connection", func(r *Round) (float64, bool) { return r.clientHeap() }},
+	{"server.cpu", CPUs, "processors that the server used", server(func(s *ServerCost) float64 { return s.CPU })},
+	{"server.cpu.message", Seconds, "CPU time of the server for each message received", server(func(s *ServerCost) float64 { return s.CPUPerMessage.Seconds() })},
+	{"server.rss.connection", Bytes, "memory that the server grew by for each connection", server(func(s *ServerCost) float64 { return s.RSSPerConnection })},
+	{"server.switches", Count, "context switches of the server", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
+}
+
+func latencyAt(percent float64) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) { return r.Latency.At(percent).Seconds(), r.Latency.Count() > 0 }
+}
+
+func handshakeAt(percent float64) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) { return r.Handshakes.At(percent).Seconds(), r.Handshakes.Count() > 0 }
+}
+
+func count(of func(*Tally) uint64) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) { return float64(of(&r.Tally)), true }
+}
+
+func server(of func(*ServerCost) float64) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) {
+		if r.Server == nil {
+			return 0, false
+		}
+		return of(r.Server), true
+	}
+}
+
+func total(causes map[string]int) (n uint64) {
+	for _, count := range causes {
+		n += uint64(count)
+	}
+	return n
+}
+
+func (r *Round) clientCPU() (sum float64) {
+	for _, c := range r.Clients {
+		sum += c.CPU
+	}
+	return sum
+}
+
+// clientHeap is the mean over the workers.
+func (r *Round) clientHeap() (mean float64, ok bool) {
+	for _, c := range r.Clients {
+		mean += c.HeapPerConnection / float64(len(r.Clients))
+	}
+	return mean, mean > 0
+}
+
+// Metrics are the figures of the target that there are: all of them but those that
+// would be empty.
+func (t *Target) Metrics() []Metric {
+	var all []Metric
+	for _, m := range metrics {
+		var values []float64
+		for i := range t.Rounds {
+			if v, ok := m.of(&t.Rounds[i]); ok {
+				values = append(values, v)
+			}
+		}
+		if len(values) == 0 {
+			continue
+		}
+		value := median(values)
+		if m.unit == Count {
+			value = 0
+			for _, v := range values {
+				value += v
+			}
+		}
+		all = append(all, Metric{m.name, m.unit, value, slices.Min(values), slices.Max(values)})
+	}
+	return all
+}
+
+// metric returns one of Metrics.
+func (t *Target) metric(name string) (Metric, bool) {
+	for _, m := range t.Metrics() {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Metric{}, false
+}
+
+// median sorts values, of which there is at least one.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// WriteJSON writes the whole report, histograms included.
+func (r *Report) WriteJSON(w io.Writer) error {
+	type target struct {
+		Target
+		Metrics []Metric `json:"metrics"`
+	}
+	all := struct {
+		*Report
+		Targets  []target `json:"targets"`
+		Warnings []string `json:"warnings,omitempty"`
+	}{Report: r, Warnings: r.Warnings()}
+	for _, t := range r.Targets {
+		all.Targets = append(all.Targets, target{t, t.Metrics()})
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(all); err != nil {
+		return fmt.Errorf("bench: writing the report: %w", err)
+	}
+	return nil
+}

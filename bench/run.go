@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// startDelay is from when all workers are ready until the load begins, so that they all
+// know by then.
+const startDelay = 100 * time.Millisecond
+
+// Run does what c says and returns the report. If ctx ends first, the round under way is
+// ended, and the report has what there is so far. An error means that there is no
+// report: the configuration is wrong, or a worker failed.
+func Run(ctx context.Context, c Config) (*Report, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	r := &Report{Config: c, Started: time.Now(), Machine: thisMachine()}
+	for _, u := range c.URLs {
+		r.Targets = append(r.Targets, Target{URL: u})
+	}
+	for n := range c.Rounds {
+		for i := range r.Targets {
+			if ctx.Err() != nil {
+				r.Interrupted = true
+				return r, nil
+			}
+			round, err := runRound(ctx, c, i, n)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.URLs[i], err)
+			}
+			r.Targets[i].Rounds = append(r.Targets[i].Rounds, *round)
+		}
+	}
+	r.Interrupted = ctx.Err() != nil
+	return r, nil
+}
+
+// A director carries out one round.
+type director struct {
+	config  Config
+	target  int
+	round   int
+	workers *workers
+	pid     int // of the server; 0: not known
+
+	progress Progress
+	began    time.Time
+	idle     processSample // before there were connections
+	full     processSample // with all connections
+	first    sample        // at the beginning of what is measured
+	last     sample
+}
+
+// runRound does one round with one server.
+func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
+	d := &director{config: c, target: target, round: n, began: time.Now()}
+	if target < len(c.PIDs) {
+		d.pid = c.PIDs[target]
+	}
+	var err error
+	if d.idle, err = sampleProcess(d.pid); err != nil {
+		return nil, err
+	}
+	if d.workers, err = startWorkers(c); err != nil {
+		return nil, err
+	}
+	defer d.workers.end()
+	seed := rand.Uint64()
+	for i := range c.Workers {
+		first := i * c.Connections / c.Workers
+		d.workers.tell(i, command{Job: &job{
+			Config: c, URL: c.URLs[target], Seed: seed, Worker: i,
+			First: first, Count: (i+1)*c.Connections/c.Workers - first,
+		}})
+	}
+	return d.conduct(ctx)
+}
+
+// conduct leads the workers through the round.
+func (d *director) conduct(ctx context.Context) (*Round, error) {
+	opened := 0
+	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Length: d.config.WarmUp + d.config.Duration}
+	if err := d.gather(ctx, func(e event) bool {
+		if e.Ready == nil {
+			return false
+		}
+		opened += e.Ready.Opened
+		return true
+	}); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.full, err = sampleProcess(d.pid); err != nil {
+		return nil, err
+	}
+	published, err := d.load(ctx, opened)
+	if err != nil {
+		return nil, err
+	}
+	d.progress.Phase = "draining"
+	d.workers.tellAll(command{Drain: &drain{Published: published}})
+	round := &Round{Began: d.began}
+	if err := d.gather(ctx, func(e event) bool {
+		if e.Result == nil {
+			return false
+		}
+		round.add(e.Result)
+		return true
+	}); err != nil {
+		return nil, err
+	}
+	d.cost(round, opened)
+	return round, nil
+}
+
+// load has the load run, unless no connection is open, and samples what it costs.
+func (d *director) load(ctx context.Context, opened int) ([]publications, error) {
+	start := now() + int64(startDelay)
+	sp := span{Start: start, Begin: start, End: start}
+	if opened > 0 {
+		sp.Begin += int64(d.config.WarmUp)
+		sp.End = sp.Begin + int64(d.config.Duration)
+	}
+	d.workers.tellAll(command{Span: &sp})
+	d.progress.Phase, d.progress.Since = "running", time.Now()
+
+	var samples [2]sample
+	var errs [2]error
+	done := make(chan struct{})
+	ended := make(chan struct{}) // closed once all workers have ended the measured time
+	go func() {                  // ends at the latest with what is measured
+		defer close(done)
+		for i, at := range []int64{sp.Begin, sp.End} {
+			select {
+			case <-time.After(time.Duration(at - now())):
+			case <-ended:
+			}
+			samples[i], errs[i] = takeSample(d.pid)
+		}
+	}()
+	var published []publications
+	err := d.gather(ctx, func(e event) bool {
+		if e.Sent == nil {
+			return false
+		}
+		published = append(published, e.Sent.Published...)
+		return true
+	})
+	close(ended)
+	<-done
+	d.first, d.last = samples[0], samples[1]
+	for _, e := range append(errs[:], err) {
+		if e != nil {
+			return nil, e
+		}
+	}
+	return published, nil
+}
+
+// gather takes the events of the workers until each of them has sent one that is
+// wanted. When ctx ends, it tells the workers to stop, and goes on.
+func (d *director) gather(ctx context.Context, wanted func(event) bool) error {
+	stop := ctx.Done()
+	for missing := d.config.Workers; missing > 0; {
+		select {
+		case <-stop:
+			stop = nil
+			d.workers.tellAll(command{Stop: true})
+		case e := <-d.workers.events:
+			switch {
+			case e.err != nil:
+				return fmt.Errorf("worker %d: %w", e.worker, e.err)
+			case e.Failed != nil:
+				return fmt.Errorf("worker %d: %s", e.worker, *e.Failed)
+			case e.Tick != nil:
+				d.tell(e.worker, e.Tick)
+			case wanted(e.event):
+				missing--
+			}
+		}
+	}
+	return nil
+}
+
+// cost fills in what the round cost, besides the workers' part.
+func (d *director) cost(r *Round, opened int) {
+	wall := d.last.at.Sub(d.first.at)
+	if wall <= 0 {
+		return
+	}
+	server := d.last.process.cpu - d.first.process.cpu
+	r.MachineCPU = float64(d.last.machine-d.first.machine) / float64(wall)
+	if d.pid == 0 {
+		return
+	}
+	r.Server = &ServerCost{
+		CPU:      float64(server) / float64(wall),
+		Switches: d.last.process.switches - d.first.process.switches,
+		RSS:      d.last.process.rss,
+	}
+	if r.Received > 0 {
+		r.Server.CPUPerMessage = time.Duration(float64(server) / float64(r.Received))
+	}
+	if opened > 0 {
+		r.Server.RSSPerConnection = float64(d.full.rss-d.idle.rss) / float64(opened)
+	}
+}

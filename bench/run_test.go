@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// asWorker makes the test binary be a worker.
+const asWorker = "WEIR_TEST_AS_WORKER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asWorker) != "" {
+		if Worker(os.Stdin, os.Stdout) != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// withWorkers makes the workers processes of their own.
+func withWorkers(t *testing.T, c *Config, n int) {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asWorker, "1")
+	c.Workers, c.WorkerCommand = n, []string{program}
+}
+
+func TestRunWithProcesses(t *testing.T) {
+	for _, rate := range []float64{0, 1000} {
+		c := quick(serve(t, func() answers { return echoed }))
+		withWorkers(t, &c, 3)
+		c.Connections, c.Rate, c.PIDs = 10, rate, []int{os.Getpid()}
+		report, r := mustRun(t, c)
+		if got := faults(&r.Tally); got != (fault{}) || r.Opened != 10 || len(r.Clients) != 3 {
+			t.Errorf("faults %+v, %d opened by %d workers", got, r.Opened, len(r.Clients))
+		}
+		if uint64(r.Latency.Count()) != r.Sent || rate > 0 && r.Sent != 500 {
+			t.Errorf("%d sent, %d measured", r.Sent, r.Latency.Count())
+		}
+		if r.Server == nil || r.Server.CPU <= 0 || r.Server.CPUPerMessage <= 0 || r.Server.RSS <= 0 || r.Server.Switches == 0 {
+			t.Errorf("the server cost %+v", r.Server)
+		}
+		if m, ok := report.Targets[0].metric("client.heap"); !ok || m.Value <= 0 {
+			t.Errorf("client heap %+v", m)
+		}
+	}
+}
+
+// TestClientHeap prints what a connection costs the client.
+func TestClientHeap(t *testing.T) {
+	c := quick(serve(t, func() answers { return echoed }))
+	withWorkers(t, &c, 1)
+	c.Connections, c.Duration = 4000, 200*time.Millisecond
+	report, r := mustRun(t, c)
+	m, _ := report.Targets[0].metric("client.heap")
+	t.Logf("%d connections: client heap of %.0f B each", r.Opened, m.Value)
+	if r.Opened != 4000 || m.Value >= 1024 {
+		t.Errorf("%d opened, %.0f B each; want 4000, less than 1024", r.Opened, m.Value)
+	}
+}
+
+func TestRunInTurn(t *testing.T) {
+	c := quick(serve(t, func() answers { return echoed }))
+	c.URLs = append(c.URLs, c.URLs[0])
+	c.Rounds, c.Duration = 2, 50*time.Millisecond
+	report, _ := mustRun(t, c)
+	rounds := [][]Round{report.Targets[0].Rounds, report.Targets[1].Rounds}
+	for n := range 2 {
+		if !rounds[0][n].Began.Before(rounds[1][n].Began) || n > 0 && !rounds[1][0].Began.Before(rounds[0][1].Began) {
+			t.Errorf("round %d was not in turn", n)
+		}
+	}
+}
+
+// TestRunInterrupted ends the context once messages flow.
+func TestRunInterrupted(t *testing.T) {
+	for _, phase := range []string{"running", ""} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := quick(serve(t, func() answers { return echoed }))
+		c.Duration = time.Hour
+		c.Progress = func(p Progress) {
+			if p.Phase == phase && p.Received > 0 {
+				cancel()
+			}
+		}
+		if phase == "" {
+			cancel()
+		}
+		report, err := Run(ctx, c)
+		if err != nil || !report.Interrupted {
+			t.Fatalf("%v, %+v", err, report)
+		}
+		if phase == "" {
+			continue
+		}
+		r := &report.Targets[0].Rounds[0]
+		if faults(&r.Tally) != (fault{}) || r.Sent == 0 || uint64(r.Latency.Count()) != r.Sent {
+			t.Errorf("faults %+v, %d sent, %d measured", faults(&r.Tally), r.Sent, r.Latency.Count())
+		}
+	}
+}
+
+func TestRunWithoutServer(t *testing.T) {
+	c := quick("ws://127.0.0.1:1/")
+	c.Duration = time.Hour // nothing to wait for
+	_, r := mustRun(t, c)
+	if r.Failures["connection refused"] != 4 || r.Opened != 0 || r.errors() != 4 {
+		t.Errorf("failures %v, %d opened, %d errors", r.Failures, r.Opened, r.errors())
+	}
+	url := serve(t, func() answers { return echoed })
+	c = quick(strings.Replace(url, "ws://127.0.0.1", "ws://localhost", 1))
+	if _, r := mustRun(t, c); faults(&r.Tally) != (fault{}) {
+		t.Errorf("by name: faults %+v", faults(&r.Tally))
+	}
+}
+
+func TestRunRefusesConfig(t *testing.T) {
+	tests := []struct {
+		want   string
+		change func(*Config)
+	}{
+		{"there is no scenario", func(c *Config) { c.Scenario = "dance" }},
+		{"a URL is missing", func(c *Config) { c.URLs = nil }},
+		{"is not a URL", func(c *Config) { c.URLs[0] = "http://127.0.0.1/" }},
+		{"-1 connections are too few", func(c *Config) { c.Connections = -1 }},
+		{"-1 messages in flight", func(c *Config) { c.InFlight = -1 }},
+		{"a rate of -1", func(c *Config) { c.Rate = -1 }},
+		{"a payload of 31 bytes", func(c *Config) { c.PayloadBytes = 31 }},
+		{"durations must be positive", func(c *Config) { c.Duration = -1 }},
+		{"-1 rounds", func(c *Config) { c.Rounds = -1 }},
+		{"5 workers cannot share", func(c *Config) { c.Workers = 5 }},
+		{"needs a WorkerCommand", func(c *Config) { c.Workers = 2 }},
+		{"too many for the limit of descriptors", func(c *Config) { c.Connections = 1 << 30 }},
+		{"is not an IP address", func(c *Config) { c.Sources = []string{"here"} }},
+		{"more than the 1 URLs", func(c *Config) { c.PIDs = []int{1, 2} }},
+	}
+	for _, tt := range tests {
+		c := quick("ws://127.0.0.1:1/")
+		tt.change(&c)
+		if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: got %v", tt.want, err)
+		}
+	}
+}
+
+func TestRunWithFailingWorkers(t *testing.T) {
+	c := quick("ws://127.0.0.1:1/")
+	c.WorkerCommand = []string{"/bin/false"}
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "worker 0: ended too early") {
+		t.Errorf("got %v", err)
+	}
+	c.WorkerCommand = []string{"/nonexistent"}
+	if _, err := Run(t.Context(), c); err == nil {
+		t.Error("a worker that cannot be started is no error")
+	}
+	c.WorkerCommand, c.PIDs = nil, []int{1 << 30}
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no process") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestWorkerAbandoned ends the commands at once.
+func TestWorkerAbandoned(t *testing.T) {
+	if err := Worker(strings.NewReader(""), io.Discard); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestSource(t *testing.T) {
+	tests := []struct {
+		url     string
+		sources []string
+		i       int
+		want    string
+	}{
+		{"ws://127.0.0.1:1/", nil, 0, "127.0.0.1"},
+		{"ws://127.0.0.1:1/", nil, 45000, "127.0.0.3"},
+		{"ws://10.0.0.1:1/", nil, 45000, "invalid IP"},
+		{"ws://localhost:1/", nil, 45000, "invalid IP"},
+		{"ws://10.0.0.1:1/", []string{"10.0.0.2", "10.0.0.3"}, 25000, "10.0.0.3"},
+		{"ws://10.0.0.1:1/", []string{"10.0.0.2", "10.0.0.3"}, 45000, "10.0.0.2"},
+	}
+	for _, tt := range tests {
+		got, err := Config{Sources: tt.sources}.source(tt.url, tt.i)
+		if err != nil || got.String() != tt.want {
+			t.Errorf("source %d to %s from %v: %v, %v; want %s", tt.i, tt.url, tt.sources, got, err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/weirws/weir/engine"
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+// A scenario is what the connections of one worker do in one round. It is made with
+// its session and called on the worker's goroutine; its handlers run on the loop.
+type scenario interface {
+	// handler is that of connection i of this worker, which is about to be dialled.
+	handler(i int) handler.Handler
+	// start begins the load.
+	start()
+	// sweep is called often from start until the result.
+	sweep(at int64)
+	// stop ends the load and returns what was published.
+	stop() []publications
+	// settled reports whether all that was published by all workers has arrived.
+	settled(all []publications) bool
+	// finish adds what is known at the end to the tally. The engine has ended.
+	finish(all []publications)
+}
+
+// scenarios are all there are, by name.
+var scenarios = map[string]struct {
+	about string
+	make  func(*session) scenario
+}{
+	"echo": {"messages come back as they were sent; --rate is messages per second", newEcho},
+}
+
+// A session is one worker's part of one round: the connections and what they see.
+type session struct {
+	job    job
+	engine *engine.Engine
+	stamps stamper
+	op     frame.Opcode
+
+	heapBefore uint64
+
+	mu      sync.Mutex // guards the rest, and what scenarios keep for connections
+	span    span       // zero before the load
+	closing bool       // connections are ended by us from now on
+	open    int        // connections now
+	flying  int        // messages that are on their way
+	tally   Tally
+	tick    tick // since the last one
+}
+
+// newSession starts an engine that connects.
+func newSession(j job) (*session, error) {
+	c := j.Config
+	s := &session{job: j, stamps: newStamper(j.Seed, c.PayloadBytes), op: frame.Binary}
+	if c.Text {
+		s.op = frame.Text
+	}
+	e, err := engine.New(engine.Options{
+		NoListen:        true,
+		Mode:            engine.OnLoop,
+		Loops:           1, // what handlers share is not contended
+		MaxMessageBytes: mostPayloadBytes + 1<<20,
+		OutboxSoftBytes: math.MaxInt32, // how far a server is behind is what we measure
+		OutboxHardBytes: math.MaxInt32,
+		SlowTimeout:     -1,
+		PingInterval:    -1,
+		Logger:          slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Start(); err != nil {
+		return nil, err
+	}
+	s.engine = e
+	s.heapBefore = heap()
+	return s, nil
+}
+
+// heap is the size of what is alive on the heap, in bytes.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// cpuTime is what this process has used.
+func cpuTime() time.Duration {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails only for bad arguments
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// contains reports whether t lies in the measured time. The lock must be held.
+func (s *session) contains(t int64) bool { return s.span.Begin <= t && t < s.span.End }
+
+// cut ends the measured time now, if it has not ended.
+func (s *session) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := now()
+	s.span.Begin = min(s.span.Begin, at)
+	s.span.End = min(s.span.End, at)
+}
+
+// end is when the measured time ends.
+func (s *session) end() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.span.End
+}
+
+// came counts a message that has come. The lock must be held.
+func (s *session) came(payload []byte, at int64) {
+	s.tick.Received++
+	if s.contains(at) {
+		s.tally.Received++
+		s.tally.ReceivedBytes += uint64(len(payload))
+	}
+}
+
+// took counts the latency of a message that was due in the measured time. The lock
+// must be held.
+func (s *session) took(due, at int64) {
+	s.tick.Latency.Record(at - due)
+	if s.contains(due) {
+		s.tally.Latency.Record(at - due)
+	}
+}
+
+// dropped counts the end of a connection that was open.
+func (s *session) dropped(status handler.CloseStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+	if !s.closing {
+		s.tick.Errors++
+		addCauses(&s.tally.Drops, map[string]int{dropCause(status): 1})
+	}
+}
+
+// takeTick returns what happened since the last time.
+func (s *session) takeTick() tick {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tick
+	s.tick = tick{}
+	t.Open = s.open
+	return t
+}
+
+// close ends all connections and waits for their handlers.
+func (s *session) close() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	_ = s.engine.Close() // of a loop that has failed, connections tell
+}

@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"slices"
+	"time"
+)
+
+// A Tally is what happened in one round, or in one worker's part of it.
+type Tally struct {
+	// Opened is how many connections were opened before the load began, Opening how long
+	// that took, Handshakes how long each took, and Failures why others could not be.
+	Opened     int            `json:"opened"`
+	Opening    time.Duration  `json:"opening_ns"`
+	Handshakes Histogram      `json:"handshakes"`
+	Failures   map[string]int `json:"failures,omitempty"`
+	// Drops are connections that ended before they were to, and why.
+	Drops map[string]int `json:"drops,omitempty"`
+
+	// Measured is the time that everything below is about.
+	Measured time.Duration `json:"measured_ns"`
+	// Sent is how many messages were due in that time and were sent. Unsent could not be,
+	// because the connection had ended or takes no more.
+	Sent   uint64 `json:"sent"`
+	Unsent uint64 `json:"unsent"`
+	// Expected is how often those were to arrive somewhere, and Received how many
+	// messages came within the time, whenever they were due.
+	Expected      uint64 `json:"expected"`
+	Received      uint64 `json:"received"`
+	ReceivedBytes uint64 `json:"received_bytes"`
+	// Of those expected: Lost never came, Late came after they had been given up, and
+	// Reordered came behind others that were sent later. In place of Wrong came
+	// something else. Duplicate came once more, and Unasked is what was not expected
+	// at all.
+	Lost      uint64 `json:"lost"`
+	Late      uint64 `json:"late"`
+	Reordered uint64 `json:"reordered"`
+	Wrong     uint64 `json:"wrong"`
+	Duplicate uint64 `json:"duplicate"`
+	Unasked   uint64 `json:"unasked"`
+
+	// Latency is from when a message was due until it came, and SendLag until it was sent.
+	Latency Histogram `json:"latency"`
+	SendLag Histogram `json:"send_lag"`
+
+	// Clients are the workers' costs.
+	Clients []ClientCost `json:"clients"`
+}
+
+// A ClientCost is what one worker needs.
+type ClientCost struct {
+	// CPU is its CPU time over the measured time: 1 is a whole processor.
+	CPU float64 `json:"cpu"`
+	// HeapPerConnection is its heap in bytes, less what it had before there were
+	// connections, for each of them.
+	HeapPerConnection float64 `json:"heap_per_connection"`
+}
+
+// errors is how many things went wrong.
+func (t *Tally) errors() uint64 {
+	n := t.Lost + t.Late + t.Reordered + t.Wrong + t.Duplicate + t.Unasked + t.Unsent
+	for _, causes := range []map[string]int{t.Failures, t.Drops} {
+		for _, count := range causes {
+			n += uint64(count)
+		}
+	}
+	return n
+}
+
+// add adds what another worker saw in the same round.
+func (t *Tally) add(o *Tally) {
+	t.Opened += o.Opened
+	t.Opening = max(t.Opening, o.Opening)
+	t.Handshakes.Merge(o.Handshakes)
+	addCauses(&t.Failures, o.Failures)
+	addCauses(&t.Drops, o.Drops)
+	t.Measured = max(t.Measured, o.Measured)
+	for _, pair := range [][2]*uint64{
+		{&t.Sent, &o.Sent}, {&t.Unsent, &o.Unsent}, {&t.Expected, &o.Expected},
+		{&t.Received, &o.Received}, {&t.ReceivedBytes, &o.ReceivedBytes},
+		{&t.Lost, &o.Lost}, {&t.Late, &o.Late}, {&t.Reordered, &o.Reordered},
+		{&t.Wrong, &o.Wrong}, {&t.Duplicate, &o.Duplicate}, {&t.Unasked, &o.Unasked},
+	} {
+		*pair[0] += *pair[1]
+	}
+	t.Latency.Merge(o.Latency)
+	t.SendLag.Merge(o.SendLag)
+	t.Clients = slices.Concat(t.Clients, o.Clients)
+}
+
+func addCauses(to *map[string]int, from map[string]int) {
+	for cause, n := range from {
+		if *to == nil {
+			*to = make(map[string]int)
+		}
+		(*to)[cause] += n
+	}
+}

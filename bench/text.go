@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// format is a figure with its unit, in three digits.
+func (u Unit) format(v float64) string {
+	switch u {
+	case Seconds:
+	case Count, PerSecond:
+		return digits(v, u == Count) + string(u)
+	default:
+		return digits(v, false) + " " + string(u)
+	}
+	switch {
+	case v == 0:
+		return "0 s"
+	case v < 1e-6:
+		return digits(v*1e9, false) + " ns"
+	case v < 1e-3:
+		return digits(v*1e6, false) + " µs"
+	case v < 1:
+		return digits(v*1e3, false) + " ms"
+	}
+	return digits(v, false) + " s"
+}
+
+// digits is v with three significant digits, but no digit before the point left out.
+// Counts are whole.
+func digits(v float64, whole bool) string {
+	decimals := 0
+	if !whole && v != 0 {
+		decimals = max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
+	}
+	return strconv.FormatFloat(v, 'f', min(decimals, 6), 64)
+}
+
+// loop says how messages were sent, and what latencies therefore mean.
+func (c Config) loop() string {
+	if c.Rate > 0 {
+		return fmt.Sprintf("open loop, %s: latency counts from when a message was due", PerSecond.format(c.Rate))
+	}
+	return fmt.Sprintf("closed loop, %d in flight: latency leaves out what a stall kept from being sent; for that give a rate", c.InFlight)
+}
+
+// WriteText writes a summary to read.
+func (r *Report) WriteText(w io.Writer) error {
+	c := r.Config
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "%s: %d connections, %d bytes, %d × %v after %v of warm-up, %d workers\n%s\n",
+		c.Scenario, c.Connections, c.PayloadBytes, c.Rounds, c.Duration, c.WarmUp, c.Workers, c.loop())
+	for i := range r.Targets {
+		r.writeTarget(b, i)
+	}
+	for _, warning := range r.Warnings() {
+		fmt.Fprintf(b, "\nwarning: %s\n", warning)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeTarget writes the figures of a server, and their ratio to those of the first.
+func (r *Report) writeTarget(b *strings.Builder, i int) {
+	t := &r.Targets[i]
+	fmt.Fprintf(b, "\n%s\n", t.URL)
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, m := range t.Metrics() {
+		if m.Unit == Count && m.Value == 0 && m.Name != "errors" {
+			continue
+		}
+		fmt.Fprintf(table, "  %s\t%s\t", m.Name, m.Unit.format(m.Value))
+		if len(t.Rounds) > 1 {
+			fmt.Fprintf(table, "%s … %s\t", m.Unit.format(m.Least), m.Unit.format(m.Most))
+		}
+		if first, ok := r.Targets[0].metric(m.Name); ok && i > 0 && first.Value > 0 {
+			fmt.Fprintf(table, "× %s\t", digits(m.Value/first.Value, false))
+		}
+		fmt.Fprintln(table)
+	}
+	_ = table.Flush() // a Builder takes everything
+	for _, round := range t.Rounds {
+		writeCauses(b, "failed", round.Failures)
+		writeCauses(b, "dropped", round.Drops)
+	}
+}
+
+func writeCauses(b *strings.Builder, what string, causes map[string]int) {
+	for _, cause := range slices.Sorted(maps.Keys(causes)) {
+		fmt.Fprintf(b, "  %s: %d × %s\n", what, causes[cause], cause)
+	}
+}
+
+// WriteCSV writes one line for each figure of each round of each server.
+func (r *Report) WriteCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"url", "round", "metric", "unit", "value"}) // Error tells
+	for _, t := range r.Targets {
+		for n := range t.Rounds {
+			for _, m := range metrics {
+				if v, ok := m.of(&t.Rounds[n]); ok {
+					_ = out.Write([]string{t.URL, strconv.Itoa(n + 1), m.name, string(m.unit), strconv.FormatFloat(v, 'g', -1, 64)})
+				}
+			}
+		}
+	}
+	out.Flush()
+	return out.Error()
+}

@@ -1,0 +1,223 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	tickInterval  = 500 * time.Millisecond
+	sweepInterval = 20 * time.Millisecond
+)
+
+// errOrphaned: the commands ended before the work did.
+var errOrphaned = errors.New("bench: worker abandoned")
+
+// Worker does one worker's part of one round: it reads commands from in and writes
+// events to out, both JSON. Run is the other side. It returns when the round is over, or
+// in has ended.
+func Worker(in io.Reader, out io.Writer) error {
+	w := &worker{commands: make(chan command), events: json.NewEncoder(out), ended: make(chan struct{})}
+	defer close(w.ended)
+	go w.read(in) // ends with in, or at the first command after the end
+	err := w.work()
+	if err != nil && !errors.Is(err, errOrphaned) {
+		text := err.Error()
+		_ = w.events.Encode(event{Failed: &text}) // nobody else to tell
+	}
+	return err
+}
+
+type worker struct {
+	commands chan command // closed when the input has ended
+	ended    chan struct{}
+	stopped  atomic.Bool
+	events   *json.Encoder
+	session  *session
+	scenario scenario
+	ticked   time.Time
+}
+
+// read passes the commands on.
+func (w *worker) read(in io.Reader) {
+	defer close(w.commands)
+	for decoder := json.NewDecoder(in); ; {
+		var c command
+		if err := decoder.Decode(&c); err != nil {
+			return // the end, or nothing that can be understood
+		}
+		if c.Stop {
+			w.stopped.Store(true)
+		}
+		select {
+		case w.commands <- c:
+		case <-w.ended:
+			return
+		}
+	}
+}
+
+// work is the round, from job to result.
+func (w *worker) work() error {
+	c, err := w.await(func(c command) bool { return c.Job != nil })
+	if err != nil {
+		return err
+	}
+	if w.session, err = newSession(*c.Job); err != nil {
+		return err
+	}
+	defer w.session.close()
+	w.scenario = scenarios[c.Job.Config.Scenario].make(w.session)
+	if err := w.open(); err != nil {
+		return err
+	}
+	c, err = w.await(func(c command) bool { return c.Span != nil })
+	if err != nil {
+		return err
+	}
+	if err := w.load(*c.Span); err != nil {
+		return err
+	}
+	if err := w.send(event{Sent: &drain{Published: w.scenario.stop()}}); err != nil {
+		return err
+	}
+	c, err = w.await(func(c command) bool { return c.Drain != nil })
+	if err != nil {
+		return err
+	}
+	if err := w.drain(c.Drain.Published); err != nil {
+		return err
+	}
+	w.session.close()
+	w.scenario.finish(c.Drain.Published)
+	return w.send(event{Result: &w.session.tally})
+}
+
+// open opens the connections and tells when they are. Ticks go on meanwhile.
+func (w *worker) open() error {
+	done := make(chan error, 1)
+	go func() { done <- w.session.openAll(w.scenario, w.stopped.Load) }() // awaited below; its handshakes time out
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			return w.send(event{Ready: &ready{Opened: w.session.tally.Opened}})
+		case _, ok := <-w.commands:
+			if !ok {
+				w.stopped.Store(true)
+				<-done
+				return errOrphaned
+			}
+		case <-time.After(sweepInterval):
+			if err := w.tick(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// load is the load, from its beginning to the end of what is measured.
+func (w *worker) load(sp span) error {
+	s := w.session
+	s.mu.Lock()
+	s.span = sp
+	s.mu.Unlock()
+	if w.stopped.Load() {
+		s.cut()
+	}
+	if err := w.pass(func() bool { return now() >= min(sp.Start, s.end()) }); err != nil {
+		return err
+	}
+	w.scenario.start()
+	if err := w.pass(func() bool { return now() >= min(sp.Begin, s.end()) }); err != nil {
+		return err
+	}
+	began, used := now(), cpuTime()
+	if err := w.pass(func() bool { return now() >= s.end() }); err != nil {
+		return err
+	}
+	measured := now() - began
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tally.Measured = time.Duration(measured)
+	s.tally.Clients[0].CPU = float64(cpuTime()-used) / float64(max(1, measured))
+	return nil
+}
+
+// drain waits until what is on its way has arrived, or has timed out.
+func (w *worker) drain(published []publications) error {
+	limit := now() + int64(w.session.job.Config.Timeout)
+	return w.pass(func() bool { return now() >= limit || w.scenario.settled(published) })
+}
+
+// pass lets time pass, with sweeps and ticks, until what is wanted is the case.
+func (w *worker) pass(over func() bool) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for !over() {
+		timer.Reset(w.pause())
+		select {
+		case c, ok := <-w.commands:
+			if !ok {
+				return errOrphaned
+			}
+			if c.Stop {
+				w.session.cut()
+			}
+		case <-timer.C:
+			w.scenario.sweep(now())
+			if err := w.tick(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pause is the time until the next sweep, or until the span has its next boundary.
+func (w *worker) pause() time.Duration {
+	s := w.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, pause := now(), sweepInterval
+	for _, t := range []int64{s.span.Start, s.span.Begin, s.span.End} {
+		if t > at {
+			pause = min(pause, time.Duration(t-at))
+		}
+	}
+	return pause
+}
+
+// tick tells how things are, if it is time for that.
+func (w *worker) tick() error {
+	if time.Since(w.ticked) < tickInterval {
+		return nil
+	}
+	w.ticked = time.Now()
+	t := w.session.takeTick()
+	return w.send(event{Tick: &t})
+}
+
+// await waits for a command. Others, which can only be stop, take effect where they
+// matter.
+func (w *worker) await(wanted func(command) bool) (command, error) {
+	for c := range w.commands {
+		if wanted(c) {
+			return c, nil
+		}
+	}
+	return command{}, errOrphaned
+}
+
+func (w *worker) send(e event) error {
+	if err := w.events.Encode(e); err != nil {
+		return fmt.Errorf("bench: worker cannot report: %w", err)
+	}
+	return nil
+}
