@@ -8,7 +8,7 @@ import (
 )
 
 func TestRunWithWrongArguments(t *testing.T) {
-	const commandList = "the commands are serve, version and help"
+	const commandList = "the commands are serve, bench, version and help"
 	tests := []struct {
 		args string // separated by spaces
 		want string // in the one sentence that is said
@@ -88,7 +88,7 @@ func TestHelp(t *testing.T) {
 		args string
 		want []string
 	}{
-		{"help", []string{"usage: weir <command>", "serve ", "version "}},
+		{"help", []string{"usage: weir <command>", "serve ", "bench ", "version "}},
 		{"--help", []string{"usage: weir <command>"}},
 		{"-h", []string{"usage: weir <command>"}},
 		{"help help", []string{"usage: weir <command>"}},
@@ -100,6 +100,7 @@ func TestHelp(t *testing.T) {
 			"--ping-interval time\n", "(default 20s)\n",
 			"--compression\n",
 		}},
+		{"help bench", []string{"usage: weir bench SCENARIO URL [flags]\n", "--threshold bound\n", "  echo "}},
 		{"serve --loops 2 -help", []string{"usage: weir serve [flags]\n"}},
 	}
 	for _, tt := range tests {

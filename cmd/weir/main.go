@@ -1,7 +1,8 @@
 // Command weir serves WebSocket connections.
 //
 //	weir serve		listen on 127.0.0.1:7681, with a chat page to try
-//	weir help serve		its flags
+//	weir bench echo URL	load a server and measure it
+//	weir help serve		the flags of a command
 //
 // It exits with 0 when all went well, 1 when something failed, and 2 when it was
 // called in a way it does not understand.
@@ -13,5 +14,8 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == benchWorker {
+		os.Exit(workForBench(os.Stdin, os.Stdout))
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }

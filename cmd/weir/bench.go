@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/weirws/weir/bench"
+)
+
+// loadTest is the command bench: it loads servers and tells how they did. An interrupt
+// ends the run, with the results so far.
+func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseBench(args, stdout)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot start workers: %w", err)
+	}
+	o.config.WorkerCommand = []string{program, benchWorker}
+	p := newProgressLine(stderr, o.config)
+	o.config.Progress = p.show
+	report, err := bench.Run(ctx, o.config)
+	p.clear()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(report.WriteText(stdout), writeFile(o.json, report.WriteJSON), writeFile(o.csv, report.WriteCSV)); err != nil {
+		return err
+	}
+	return errors.Join(noConnection(report), report.Check(o.thresholds))
+}
+
+// noConnection is an error if there was a round without any: then nothing was measured.
+func noConnection(r *bench.Report) error {
+	for _, t := range r.Targets {
+		for _, round := range t.Rounds {
+			if round.Opened == 0 && !r.Interrupted {
+				return fmt.Errorf("no connection to %s could be opened", t.URL)
+			}
+		}
+	}
+	return nil
+}
+
+// benchWorker is the argument that makes the program a worker of a bench. It is no
+// command: people have no use for it.
+const benchWorker = "bench-worker"
+
+// workForBench is one worker, and returns the exit code. An interrupt of the terminal is
+// for its parent, which tells it to stop.
+func workForBench(in io.Reader, out io.Writer) int {
+	signal.Ignore(os.Interrupt)
+	if bench.Worker(in, out) != nil {
+		return exitFailed // the parent has been told why
+	}
+	return exitOK
+}
+
+// writeFile has write fill the file at path, unless that is "".
+func writeFile(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}

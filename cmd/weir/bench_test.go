@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/weirws/weir/bench"
+)
+
+func TestBenchWithWrongArguments(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"", "bench needs a scenario and a URL; the scenarios are "},
+		{"--rate 5", "bench needs a scenario and a URL; the scenarios are "},
+		{"dance ws://127.0.0.1/", `bench has no scenario "dance"; the scenarios are `},
+		{"echo", "bench echo needs a URL, such as ws://127.0.0.1:7681/echo"},
+		{"echo ws://a/ --rate 1 ws://b/", `bench takes one URL; others, such as "ws://b/", follow --compare`},
+		{"echo ws://a/ --rate 0", `--rate is "0"; it must be a number above 0, per second`},
+		{"echo ws://a/ --compare http://b/", `--compare is "http://b/"; it must be a URL such as`},
+		{"echo ws://a/ --pid x", `--pid is "x"; it must be the number of a process`},
+		{"echo ws://a/ --source x", `--source is "x"; it must be an IP address of this machine`},
+		{"echo ws://a/ --threshold p99=5ms", `--threshold is "p99=5ms"; it must be a figure and its bound, such as p99<5ms or lost<1`},
+		{"echo ws://a/ --duration 5", `--duration is "5"; it must be a duration`},
+		{"echo ws://a/ --conections 5", "bench has no flag --conections; did you mean --connections?"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			code, stdout, stderr := call(t, append([]string{"bench"}, strings.Fields(tt.args)...)...)
+			if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "weir: "+tt.want) {
+				t.Errorf("exit code %d, stdout %q, stderr %q; want %d and %q", code, stdout, stderr, exitUsage, tt.want)
+			}
+		})
+	}
+}
+
+// TestBenchOfServe runs the whole of it: this program loads itself, with workers that
+// are processes.
+func TestBenchOfServe(t *testing.T) {
+	t.Setenv(asWeir, "1") // for the workers
+	w := serveApart(t, "", "--address", "127.0.0.1:0")
+	dir := t.TempDir()
+	jsonFile, csvFile := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.csv")
+	url := "ws://" + w.address + "/echo"
+	line := []string{"bench", "echo", url, "--compare", url, "--connections", "10", "--rate", "500", "--workers", "2", "--duration", "300ms",
+		"--warm-up", "0", "--rounds", "2", "--pid", strconv.Itoa(w.process.Pid), "--threshold", "errors<1", "--json", jsonFile, "--csv", csvFile}
+	stdout, stderr := newTranscript(), newTranscript()
+	if code := run(t.Context(), line, stdout, stderr); code != exitOK {
+		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	for _, want := range []string{"open loop, 500/s", url, "p99.9", "server.cpu.message", "× "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is not in: %s", want, stdout)
+		}
+	}
+	text, err := os.ReadFile(jsonFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report bench.Report
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Targets) != 2 || len(report.Targets[1].Rounds) != 2 || report.Targets[0].Rounds[0].Sent != 150 {
+		t.Errorf("the report is %s", text)
+	}
+	if text, err := os.ReadFile(csvFile); err != nil || !strings.Contains(string(text), url+",2,p99,s,") {
+		t.Errorf("the table is %s, %v", text, err)
+	}
+	line = append(line, "--threshold", "p50<1us")
+	if code := run(t.Context(), line, stdout, stderr); code != exitFailed || !strings.Contains(stderr.String(), "threshold crossed") {
+		t.Errorf("exit code %d, said %s; want %d", code, stderr, exitFailed)
+	}
+}
+
+func TestBenchWithoutServer(t *testing.T) {
+	t.Setenv(asWeir, "1")
+	stdout, stderr := newTranscript(), newTranscript()
+	if code := run(t.Context(), []string{"bench", "echo", "ws://127.0.0.1:1/", "--rounds", "1"}, stdout, stderr); code != exitFailed {
+		t.Errorf("exit code %d, want %d: %s", code, exitFailed, stdout)
+	}
+	if want := "failed: 64 × connection refused"; !strings.Contains(stdout.String(), want) {
+		t.Errorf("%q is not in: %s", want, stdout)
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirws/weir/bench"
+)
+
+// benchOptions are the flags of bench.
+type benchOptions struct {
+	config     bench.Config
+	thresholds []bench.Threshold
+	json, csv  string // files
+}
+
+// parseBench reads the arguments of bench: the scenario, the URL, and flags before,
+// between and behind them.
+func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
+	var o benchOptions
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	benchLoadFlags(fs, &o.config)
+	benchRunFlags(fs, &o)
+	var words []string
+	for rest := args; len(rest) > 0; {
+		var err error
+		if rest, err = parse(fs, rest, stdout); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				printScenarios(stdout)
+			}
+			return o, err
+		}
+		if len(rest) > 0 {
+			words, rest = append(words, rest[0]), rest[1:]
+		}
+	}
+	scenarios := join(bench.Scenarios(), "and")
+	switch {
+	case len(words) == 0:
+		return o, usagef("bench needs a scenario and a URL; the scenarios are %s", scenarios)
+	case !slices.Contains(bench.Scenarios(), words[0]):
+		return o, usagef("bench has no scenario %q; the scenarios are %s", words[0], scenarios)
+	case len(words) == 1:
+		return o, usagef("bench %s needs a URL, such as ws://127.0.0.1:7681/echo", words[0])
+	case len(words) > 2:
+		return o, usagef("bench takes one URL; others, such as %q, follow --compare", words[2])
+	}
+	o.config.Scenario = words[0]
+	o.config.URLs = append([]string{words[1]}, o.config.URLs...)
+	return o, nil
+}
+
+// printScenarios completes the usage.
+func printScenarios(w io.Writer) {
+	fmt.Fprint(w, "\nusage: weir bench SCENARIO URL [flags]\n\n")
+	for _, name := range bench.Scenarios() {
+		fmt.Fprintf(w, "  %-8s %s\n", name, bench.Describe(name))
+	}
+}
+
+func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
+	const mostConnections = 1 << 20
+	fs.Var(whole(&c.Connections, 1, mostConnections, 64), "connections", "`number` of connections to hold")
+	fs.Var(whole(&c.InFlight, 1, 1<<16, 1), "in-flight", "`number` of messages that each connection keeps on their way, without --rate")
+	fs.Var(&value{want: "a number above 0, per second", set: func(s string) bool {
+		v, err := strconv.ParseFloat(s, 64)
+		c.Rate = v
+		return err == nil && v > 0 && v <= 1e9
+	}}, "rate", "send so many messages per `second`, over all connections, whether or not replies keep up")
+	fs.Var(whole(&c.PayloadBytes, 1, mostBytes, 128), "payload", "`bytes` of a message, at least 32")
+	fs.Var(toggle(&c.Text), "text", "send text messages, not binary ones")
+	fs.Var(spanOrNever(&c.WarmUp, -1, time.Second), "warm-up", "`time` of load before measuring begins; 0: none")
+	fs.Var(span(&c.Duration, 5*time.Second), "duration", "`time` to measure in each round")
+	fs.Var(whole(&c.Rounds, 1, 1000, 3), "rounds", "`number` of rounds with each server")
+	fs.Var(span(&c.Timeout, 5*time.Second), "timeout", "`time` that an opening handshake or a reply may take")
+}
+
+func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
+	c := &o.config
+	fs.Var(whole(&c.Workers, 1, 1024, 0), "workers", "`number` of processes that hold the connections (default: as descriptors and processors require)")
+	fs.Var(list(&c.Sources, "an IP address of this machine", func(s string) bool {
+		_, err := netip.ParseAddr(s)
+		return err == nil
+	}), "source", "`address` to connect from, for 20000 connections; may be repeated")
+	fs.Var(list(&c.URLs, "a URL such as ws://127.0.0.1:7682/echo", func(s string) bool {
+		return strings.HasPrefix(s, "ws://")
+	}), "compare", "`URL` of another server, to be loaded in turn with the first; may be repeated")
+	fs.Var(&value{want: "the number of a process", set: func(s string) bool {
+		pid, err := strconv.Atoi(s)
+		c.PIDs = append(c.PIDs, pid)
+		return err == nil && pid > 0
+	}}, "pid", "`process` of the server, to measure what it needs; may be repeated, in the order of the URLs")
+	fs.Var(&value{want: "a figure and its bound, such as p99<5ms or lost<1", set: func(s string) bool {
+		t, err := bench.ParseThreshold(s)
+		o.thresholds = append(o.thresholds, t)
+		return err == nil
+	}}, "threshold", "`bound` that a figure must keep for the exit code to be 0, such as p99<5ms; may be repeated")
+	file := func(p *string) *value {
+		return &value{want: "the name of a file", set: func(s string) bool { *p = s; return s != "" }}
+	}
+	fs.Var(file(&o.json), "json", "`file` to write everything to, as JSON")
+	fs.Var(file(&o.csv), "csv", "`file` to write the figures of all rounds to, as CSV")
+}
