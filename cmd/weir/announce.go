@@ -25,7 +25,7 @@ type fact struct{ name, text string }
 // listening tells where the server listens and what its limits are. asked is the
 // number of connections that was asked for, 0 if none was.
 func (a announcer) listening(e *engine.Engine, asked int) {
-	facts := append(addresses(e.Addr()), limits(e.Options())...)
+	facts := append(addresses(e.Addr(), e.Options().TLS != nil), limits(e.Options())...)
 	if most := e.Options().MaxConnections; asked > most {
 		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for %d connections, not %d: raise it (ulimit -Hn)", most, asked)})
 	}
@@ -45,7 +45,7 @@ func (a announcer) listening(e *engine.Engine, asked int) {
 }
 
 // addresses are the URLs under which the server is reached.
-func addresses(addr net.Addr) []fact {
+func addresses(addr net.Addr, secure bool) []fact {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return []fact{{"listening", addr.String()}}
@@ -54,11 +54,15 @@ func addresses(addr net.Addr) []fact {
 	if tcp.IP.IsUnspecified() {
 		host = fmt.Sprintf("localhost:%d", tcp.Port)
 	}
+	s := ""
+	if secure {
+		s = "s"
+	}
 	return []fact{
 		{"listening", addr.String()},
-		{"page", "http://" + host + "/"},
-		{"echo", "ws://" + host + "/echo"},
-		{"broadcast", "ws://" + host + "/broadcast"},
+		{"page", "http" + s + "://" + host + "/"},
+		{"echo", "ws" + s + "://" + host + "/echo"},
+		{"broadcast", "ws" + s + "://" + host + "/broadcast"},
 	}
 }
 

@@ -29,6 +29,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve echo, broadcast and a chat page", serve},
+		{"cert", "make a certificate for development", cert},
 		{"bench", "load a WebSocket server and measure it", loadTest},
 		{"version", "print the version", version},
 		{"help", "explain a command", help},

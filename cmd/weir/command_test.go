@@ -8,7 +8,7 @@ import (
 )
 
 func TestRunWithWrongArguments(t *testing.T) {
-	const commandList = "the commands are serve, bench, version and help"
+	const commandList = "the commands are serve, cert, bench, version and help"
 	tests := []struct {
 		args string // separated by spaces
 		want string // in the one sentence that is said
@@ -67,6 +67,13 @@ func TestRunWithWrongArguments(t *testing.T) {
 		{"serve --compression --compression-level 10", `--compression-level is "10"; it must be a whole number from 1 to 9`},
 		{"serve --compression-level 3", "--compression-level needs --compression, which is off"},
 		{"serve --compression-threshold 3", "--compression-threshold needs --compression, which is off"},
+		{"serve --tls-cert=", `--tls-cert is ""; it must be the path of a file in PEM`},
+		{"serve --tls-cert x", "--tls-cert needs --tls-key, the key of that certificate"},
+		{"serve --tls-key x", "--tls-key needs --tls-cert, the certificate of that key"},
+		{"serve --tls-client-ca x", "--tls-client-ca needs --tls-cert and --tls-key, the certificate of the server"},
+		{"cert example.com", `cert takes flags only, not the argument "example.com"; for another host, say --host`},
+		{"cert --host a_b!", `--host is "a_b!"; it must be a host name or an IP address`},
+		{"cert --days 0", `--days is "0"; it must be a whole number from 1 to 3650`},
 		{"serve --log-level loud", `--log-level is "loud"; it must be info, debug, warn or error`},
 		{"serve --log-format xml", `--log-format is "xml"; it must be text or json`},
 	}

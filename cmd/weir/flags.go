@@ -86,6 +86,15 @@ func spanOrNever(p *time.Duration, never, def time.Duration) *value {
 	return v
 }
 
+// text is any text but none.
+func text(p *string, want, def string) *value {
+	*p = def
+	return &value{want: want, text: def, set: func(s string) bool {
+		*p = s
+		return s != ""
+	}}
+}
+
 // toggle is on or off.
 func toggle(p *bool) *value {
 	return &value{want: "true or false", isBool: true, set: func(s string) bool {

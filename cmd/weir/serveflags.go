@@ -38,6 +38,7 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 	var handlers, logLevel, logFormat string
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	listenFlags(fs, &o, defaults)
+	security := tlsFlags(fs)
 	fs.Var(choice(&handlers, "workers", "service", "loop"), "handlers",
 		"`where` handlers run: on a pool of workers, on one goroutine that calls Service, or on the event loops")
 	fs.Var(whole(&o.Loops, 1, mostLoops, 0), "loops",
@@ -57,6 +58,9 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 		return serveOptions{}, usagef("serve takes flags only, not the argument %q; to listen elsewhere, say --address", rest[0])
 	}
 	if err := checkServe(fs, &o, defaults); err != nil {
+		return serveOptions{}, err
+	}
+	if o.TLS, err = security.options(); err != nil {
 		return serveOptions{}, err
 	}
 	o.Mode = map[string]engine.Mode{"workers": engine.Workers, "service": engine.Service, "loop": engine.OnLoop}[handlers]
