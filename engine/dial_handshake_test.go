@@ -60,61 +60,66 @@ func awaitEnd(in *bufio.Reader) {
 	_, _ = in.WriteTo(new(strings.Builder))
 }
 
+// with is acceptance with one more field, without is acceptance with one less.
+func with(field string) string {
+	return strings.TrimSuffix(acceptance, "\r\n") + field + "\r\n\r\n"
+}
+
+func without(field string) string {
+	before, rest, _ := strings.Cut(acceptance, field)
+	_, after, _ := strings.Cut(rest, "\r\n")
+	return before + after
+}
+
+// refusedResponses are responses that fail the handshake, and what the error says.
+var refusedResponses = []struct {
+	name, response string
+	status         int
+	body           string
+}{
+	{"200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello"},
+	{"404 without a body", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, ""},
+	{"302 is not followed", "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", 302, ""},
+	{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 401, "no"},
+	{"204", "HTTP/1.1 204 No Content\r\n\r\n", 204, ""},
+	{"chunked body", "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbus\r\n1\r\ny\r\n0\r\n\r\n", 503, "busy"},
+	{"empty chunked body", "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 503, ""},
+	{"long body", "HTTP/1.1 500 Oops\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("x", 5000), 500, strings.Repeat("x", 1024)},
+	{"HTTP/1.0 refusal", "HTTP/1.0 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no"},
+	{"after an interim response", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx", 404, "x"},
+	{"HTTP/1.0 101", strings.Replace(acceptance, "1.1", "1.0", 1), 0, ""},
+	{"HTTP/2", strings.Replace(acceptance, "/1.1", "/2.0", 1), 0, ""},
+	{"no HTTP", "SSH-2.0-OpenSSH_9.6\r\n", 0, ""},
+	{"no HTTP, one byte", "S", 0, ""},
+	{"bad status line", "HTTP/1.1 1o1 Switching\r\n\r\n", 0, ""},
+	{"status of two digits", "HTTP/1.1 99 Odd\r\n\r\n", 0, ""},
+	{"no status", "HTTP/1.1\r\n\r\n", 0, ""},
+	{"header too large", "HTTP/1.1 101 X\r\nA: " + strings.Repeat("x", 9000), 0, ""},
+	{"whole header too large", with("A: " + strings.Repeat("x", 9000)), 0, ""},
+	{"no Upgrade", without("Upgrade: "), 101, ""},
+	{"other Upgrade", strings.Replace(acceptance, "websocket", "h2c", 1), 101, ""},
+	{"list of Upgrades", strings.Replace(acceptance, "websocket", "websocket, h2c", 1), 101, ""},
+	{"Upgrade beyond ASCII", strings.Replace(acceptance, "websocket", "web\u017focket", 1), 101, ""},
+	{"no Connection", without("Connection: "), 101, ""},
+	{"other Connection", strings.Replace(acceptance, "Connection: Upgrade", "Connection: keep-alive", 1), 101, ""},
+	{"no accept", without("Sec-WebSocket-Accept: "), 101, ""},
+	{"wrong accept", strings.Replace(acceptance, "ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 1), 101, ""},
+	{"two accepts", with("Sec-WebSocket-Accept: x"), 101, ""},
+	{"sub-protocol not offered", with("Sec-WebSocket-Protocol: other"), 101, ""},
+	{"sub-protocol in another case", with("Sec-WebSocket-Protocol: CHAT"), 101, ""},
+	{"two sub-protocols", with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"), 101, ""},
+	{"list of sub-protocols", with("Sec-WebSocket-Protocol: chat, superchat"), 101, ""},
+	{"extension not offered", with("Sec-WebSocket-Extensions: x-webkit-deflate-frame"), 101, ""},
+	{"parameter not offered", with("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; x=1"), 101, ""},
+	{"context kept", with("Sec-WebSocket-Extensions: permessage-deflate"), 101, ""},
+	{"extension twice", with("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"), 101, ""},
+	{"folded line", with("A: b\r\n c"), 101, ""},
+	{"space before colon", with("A : b"), 101, ""},
+}
+
 func TestDialRefusesResponse(t *testing.T) {
-	with := func(field string) string {
-		return strings.TrimSuffix(acceptance, "\r\n") + field + "\r\n\r\n"
-	}
-	without := func(field string) string {
-		before, rest, _ := strings.Cut(acceptance, field)
-		_, after, _ := strings.Cut(rest, "\r\n")
-		return before + after
-	}
-	tests := []struct {
-		name, response string
-		status         int
-		body           string
-	}{
-		{"200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello"},
-		{"404 without a body", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, ""},
-		{"302 is not followed", "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", 302, ""},
-		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 401, "no"},
-		{"204", "HTTP/1.1 204 No Content\r\n\r\n", 204, ""},
-		{"chunked body", "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbus\r\n1\r\ny\r\n0\r\n\r\n", 503, "busy"},
-		{"empty chunked body", "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 503, ""},
-		{"long body", "HTTP/1.1 500 Oops\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("x", 5000), 500, strings.Repeat("x", 1024)},
-		{"HTTP/1.0 refusal", "HTTP/1.0 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no"},
-		{"after an interim response", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx", 404, "x"},
-		{"HTTP/1.0 101", strings.Replace(acceptance, "1.1", "1.0", 1), 0, ""},
-		{"HTTP/2", strings.Replace(acceptance, "/1.1", "/2.0", 1), 0, ""},
-		{"no HTTP", "SSH-2.0-OpenSSH_9.6\r\n", 0, ""},
-		{"no HTTP, one byte", "S", 0, ""},
-		{"bad status line", "HTTP/1.1 1o1 Switching\r\n\r\n", 0, ""},
-		{"status of two digits", "HTTP/1.1 99 Odd\r\n\r\n", 0, ""},
-		{"no status", "HTTP/1.1\r\n\r\n", 0, ""},
-		{"header too large", "HTTP/1.1 101 X\r\nA: " + strings.Repeat("x", 9000), 0, ""},
-		{"whole header too large", with("A: " + strings.Repeat("x", 9000)), 0, ""},
-		{"no Upgrade", without("Upgrade: "), 101, ""},
-		{"other Upgrade", strings.Replace(acceptance, "websocket", "h2c", 1), 101, ""},
-		{"list of Upgrades", strings.Replace(acceptance, "websocket", "websocket, h2c", 1), 101, ""},
-		{"Upgrade beyond ASCII", strings.Replace(acceptance, "websocket", "web\u017focket", 1), 101, ""},
-		{"no Connection", without("Connection: "), 101, ""},
-		{"other Connection", strings.Replace(acceptance, "Connection: Upgrade", "Connection: keep-alive", 1), 101, ""},
-		{"no accept", without("Sec-WebSocket-Accept: "), 101, ""},
-		{"wrong accept", strings.Replace(acceptance, "ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 1), 101, ""},
-		{"two accepts", with("Sec-WebSocket-Accept: x"), 101, ""},
-		{"sub-protocol not offered", with("Sec-WebSocket-Protocol: other"), 101, ""},
-		{"sub-protocol in another case", with("Sec-WebSocket-Protocol: CHAT"), 101, ""},
-		{"two sub-protocols", with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"), 101, ""},
-		{"list of sub-protocols", with("Sec-WebSocket-Protocol: chat, superchat"), 101, ""},
-		{"extension not offered", with("Sec-WebSocket-Extensions: x-webkit-deflate-frame"), 101, ""},
-		{"parameter not offered", with("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; x=1"), 101, ""},
-		{"context kept", with("Sec-WebSocket-Extensions: permessage-deflate"), 101, ""},
-		{"extension twice", with("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"), 101, ""},
-		{"folded line", with("A: b\r\n c"), 101, ""},
-		{"space before colon", with("A : b"), 101, ""},
-	}
 	callers := startCallers(t, engine.Options{Deflate: frame.DeflateOptions{Enabled: true}})
-	for _, tt := range tests {
+	for _, tt := range refusedResponses {
 		t.Run(tt.name, func(t *testing.T) {
 			// In one segment, and byte by byte as far as a system call is a segment.
 			for _, step := range []int{len(tt.response) + 100, 1} {
