@@ -87,7 +87,11 @@ func (c *Conn) fail(err error) {
 	c.decoder.Release()
 	code, reason := closeFor(err)
 	c.loop.engine.logPeer("connection failed", c, err)
-	c.outbox.endWithClose(code, reason, errors.Is(err, handler.ErrSlowConsumer))
+	slow := errors.Is(err, handler.ErrSlowConsumer)
+	if slow {
+		c.backlog = nil
+	}
+	c.outbox.endWithClose(code, reason, slow)
 	c.linger()
 }
 
@@ -173,6 +177,7 @@ func (c *Conn) drop(err error) {
 	closeSocket(fd)
 	c.decoder.Release()
 	c.outbox.discard()
+	c.backlog = nil
 	l.engine.release(c.admitted)
 	l.descriptorFreed()
 	c.signalDone()

@@ -50,14 +50,15 @@ type Conn struct {
 	// Owned by the loop.
 	state      connState
 	paused     pauses
-	unread     bool  // the socket may hold bytes that the poller will not report again
-	blocked    bool  // the socket took less than it was given: wait until it is writable
-	readEnd    bool  // the poller has announced the end behind the last bytes
-	watched    bool  // the poller watches for writability
-	shut       bool  // our side of the stream is ended
-	opened     bool  // OnOpen has returned nil: OnClose must be called
-	admitted   bool  // counted against MaxConnections
-	fd         int32 // -1 once the socket is closed or passed on: the number may already belong to another peer
+	unread     bool               // the socket may hold bytes that the poller will not report again
+	blocked    bool               // the socket took less than it was given: wait until it is writable
+	readEnd    bool               // the poller has announced the end behind the last bytes
+	watched    bool               // the poller watches for writability
+	shut       bool               // our side of the stream is ended
+	opened     bool               // OnOpen has returned nil: OnClose must be called
+	admitted   bool               // counted against MaxConnections
+	policy     handler.SlowPolicy // never the default once the handshake has been checked
+	fd         int32              // -1 once the socket is closed or passed on: the number may already belong to another peer
 	slot       uint32
 	pathAt     uint32 // in the list of its path
 	mark       uint32 // of the last walk that reached it by one of several topics
@@ -70,6 +71,7 @@ type Conn struct {
 	subscribed *subscriptions // nil: to nothing
 	ending     *ending        // nil while nothing has ended the connection
 	tls        *tlsLayer      // nil in plain text
+	backlog    *backlog       // nil while no publication waits for the outbox
 
 	// Any goroutine.
 	pending atomic.Uint32 // what the connection in the mailbox wants; 0: it is not there

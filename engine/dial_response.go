@@ -131,6 +131,7 @@ func (c *Conn) takeAcceptance(fields string) {
 	hs.request = &r
 	c.id = e.ids.Add(1)
 	c.path = e.dialled.enter(r.Path)
+	c.setPolicy(handler.DefaultSlowPolicy)
 	c.setSubprotocol(subprotocol)
 	c.outbox.deflate = deflate
 	c.startOpening()

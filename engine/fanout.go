@@ -13,31 +13,40 @@ const (
 	joinedBytes    = 256 << 10 // and bytes
 )
 
-// A publication is one message on its way to the connections of a loop.
+// A publication is one message on its way to the connections of all loops, which
+// share it. It is immutable.
 type publication struct {
-	message *frame.Prepared
-	path    *path    // nil: all paths, unless there are topics
-	topics  []string // the topic and the patterns that match it; shared, not to be changed
-	except  uint64   // an id; 0: nobody
+	message  *frame.Prepared
+	quantity quantity
+	hash     uint64   // of quantity
+	topics   []string // the topic and the patterns that match it; nil of a broadcast
+	except   uint64   // an id; 0: nobody
+}
+
+// A quantity is what a publication is a value of, for connections that conflate.
+type quantity struct {
+	path  *path  // of a broadcast; nil: all paths
+	topic string // "" of a broadcast
+	key   string
 }
 
 // sameAudience reports whether two publications are for the same connections, but
 // for those they except.
 func (p *publication) sameAudience(q *publication) bool {
-	return p.path == q.path && slices.Equal(p.topics, q.topics)
+	return p.quantity.path == q.quantity.path && slices.Equal(p.topics, q.topics)
 }
 
 // A cast is a publication, a change of subscription, or what has to wait for the casts
 // before it. A loop takes them in the order in which they were posted.
 type cast struct {
-	publication
-	conn *Conn  // who joins or parts; nil: nobody
-	name string // what
-	part bool
-	then func() // nil: nothing
+	publication *publication // nil: none
+	conn        *Conn        // who joins or parts; nil: nobody
+	name        string       // what
+	part        bool
+	then        func() // nil: nothing
 }
 
-func (c *cast) isPublication() bool { return c.message != nil }
+func (c *cast) isPublication() bool { return c.publication != nil }
 
 // A walk is a loop's way through connections with publications that were waiting
 // together. It stops after a bounded number of connections and goes on after I/O had its
@@ -59,7 +68,7 @@ type walk struct {
 
 // A group is publications for the same audience that follow each other.
 type group struct {
-	publications []publication
+	publications []*publication
 	lists        []*memberList
 	ends         []int    // of each list: who came later is not meant
 	topics       []*topic // whose lists they are, if they are topics
@@ -137,15 +146,15 @@ func (l *loop) dropCasts(n int) {
 
 // enlist adds a publication to the last group, or to a new one if its audience is
 // another.
-func (l *loop) enlist(p publication) {
+func (l *loop) enlist(p *publication) {
 	w := &l.walk
-	if n := len(w.groups); n > 0 && w.groups[n-1].publications[0].sameAudience(&p) {
+	if n := len(w.groups); n > 0 && w.groups[n-1].publications[0].sameAudience(p) {
 		g := &w.groups[n-1]
 		g.publications = append(g.publications, p)
 		g.some = g.some || p.except != 0
 		return
 	}
-	g := group{publications: []publication{p}, some: p.except != 0}
+	g := group{publications: []*publication{p}, some: p.except != 0}
 	switch {
 	case len(p.topics) > 0:
 		for _, name := range p.topics {
@@ -154,8 +163,8 @@ func (l *loop) enlist(p publication) {
 				g.add(&t.members)
 			}
 		}
-	case p.path != nil:
-		if m := l.paths[p.path]; m != nil {
+	case p.quantity.path != nil:
+		if m := l.paths[p.quantity.path]; m != nil {
 			g.add(m)
 		}
 	default:
@@ -251,15 +260,16 @@ func (l *loop) hand(c *Conn, g *group) {
 	}
 }
 
-// isDirect reports whether nothing waits in the outbox, so that the socket can be
-// written to past it; not where it takes encrypted records, or masked frames, only.
+// isDirect reports whether nothing waits in the outbox and before it, so that the
+// socket can be written to past them; not where it takes encrypted records, or masked
+// frames, only.
 func (c *Conn) isDirect() bool {
-	return c.state == stateOpen && c.tls == nil && c.client == nil && c.outbox.isIdle()
+	return c.state == stateOpen && c.backlog == nil && c.tls == nil && c.client == nil && c.outbox.isIdle()
 }
 
 func (g *group) excepts(c *Conn) bool {
-	for i := range g.publications {
-		if g.publications[i].except == c.id {
+	for _, p := range g.publications {
+		if p.except == c.id {
 			return true
 		}
 	}
@@ -284,12 +294,15 @@ func (g *group) join(d frame.Deflate) []byte {
 	return all
 }
 
-// queue puts references to a group's publications in a connection's outbox. It
-// reports whether the outbox is to be flushed for that.
+// queue puts references to a group's publications in a connection's outbox, or in
+// its backlog. It reports whether the outbox is to be flushed for that.
 func (l *loop) queue(c *Conn, g *group) (tell bool) {
-	for i := range g.publications {
-		p := &g.publications[i]
+	for _, p := range g.publications {
 		if p.except == c.id {
+			continue
+		}
+		if c.holdsBack(p) {
+			tell = c.hold(p) || tell
 			continue
 		}
 		a := c.outbox.appendShared(l.engine, p.message)

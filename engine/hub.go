@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"hash/maphash"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -107,8 +108,8 @@ func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int
 		return h.post(p, n, op, payload)
 	}
 	reached := 0
-	for _, p.path = range h.pathsNamed(to.Path) {
-		if p.path != nil {
+	for _, p.quantity.path = range h.pathsNamed(to.Path) {
+		if p.quantity.path != nil {
 			reached = h.post(p, n, op, payload)
 		}
 	}
@@ -125,7 +126,7 @@ func (h hub) pathsNamed(name string) [2]*path {
 }
 
 // Publish queues a message for the subscribers of a topic. See handler.Hub.
-func (h hub) Publish(topic string, op frame.Opcode, payload []byte, except handler.Conn) (int, error) {
+func (h hub) Publish(topic string, op frame.Opcode, payload []byte, o handler.PublishOptions) (int, error) {
 	if !isTopic(topic) {
 		return 0, handler.ErrTopic
 	}
@@ -133,9 +134,12 @@ func (h hub) Publish(topic string, op frame.Opcode, payload []byte, except handl
 		return 0, handler.ErrOpcode
 	}
 	s := &h.engine.subjects
-	p := publication{topics: s.appendMatching([]string{topic}, topic)}
-	if except != nil {
-		p.except = except.ID()
+	p := publication{
+		topics:   s.appendMatching([]string{topic}, topic),
+		quantity: quantity{topic: topic, key: o.Key},
+	}
+	if o.Except != nil {
+		p.except = o.Except.ID()
 	}
 	n := 0
 	for _, name := range p.topics {
@@ -151,8 +155,9 @@ func (h hub) post(p publication, n int, op frame.Opcode, payload []byte) int {
 		return 0
 	}
 	p.message = frame.Prepare(op, payload, &h.engine.options.Deflate)
+	p.hash = maphash.Comparable(h.engine.subjects.seed, p.quantity)
 	for _, l := range h.engine.loops {
-		l.publish(p)
+		l.publish(&p)
 	}
 	return n
 }

@@ -31,17 +31,22 @@ func dialHub(t *testing.T, e *engine.Engine, path string, n int) (clients []*raw
 	t.Helper()
 	for range n {
 		c := dialRaw(t, e, path)
-		_, p, err := c.readMessage()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var id uint64
-		if _, err := fmt.Sscan(string(p), &id); err != nil {
-			t.Fatal(err)
-		}
-		clients, ids = append(clients, c), append(ids, id)
+		clients, ids = append(clients, c), append(ids, c.readID(t))
 	}
 	return clients, ids
+}
+
+// readID reads a message that tells the client its id.
+func (c *rawClient) readID(t *testing.T) (id uint64) {
+	t.Helper()
+	_, p, err := c.readMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(p), &id); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestBroadcast(t *testing.T) {

@@ -60,7 +60,7 @@ func (l *loop) do(task func()) bool {
 }
 
 // publish gives a publication to the loop, from any goroutine.
-func (l *loop) publish(p publication) {
+func (l *loop) publish(p *publication) {
 	l.mail.post(func(m *mailbox) { m.casts = append(m.casts, cast{publication: p}) })
 }
 

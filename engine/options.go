@@ -119,6 +119,11 @@ type Options struct {
 	// SlowTimeout is how long an outbox may stay above OutboxSoftBytes. Default: 30 s.
 	// Negative: for ever.
 	SlowTimeout time.Duration
+	// SlowPolicy is what happens to publications for a connection whose peer is slow to
+	// read; routes and connections may have their own. With one that drops, OutboxSoftBytes
+	// bounds the publications that wait for a connection, and nothing published makes it
+	// count as behind. Default: handler.Disconnect.
+	SlowPolicy handler.SlowPolicy
 
 	// PingInterval is the silence after which a connection is pinged, with up to a
 	// quarter added at random so that connections do not ping in step. Default: 20 s.
@@ -175,6 +180,7 @@ func (o Options) withDefaults() Options {
 	o.OutboxSoftBytes = cmp.Or(o.OutboxSoftBytes, 256<<10)
 	o.OutboxHardBytes = cmp.Or(o.OutboxHardBytes, max(4<<20, o.OutboxSoftBytes))
 	o.SlowTimeout = cmp.Or(o.SlowTimeout, 30*time.Second)
+	o.SlowPolicy = cmp.Or(o.SlowPolicy, handler.Disconnect)
 	o.PingInterval = cmp.Or(o.PingInterval, 20*time.Second)
 	o.PongTimeout = cmp.Or(o.PongTimeout, 20*time.Second)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 5*time.Second)
@@ -219,6 +225,7 @@ func (o Options) validate() error {
 	positive("OutboxSoftBytes", o.OutboxSoftBytes)
 	positive("OutboxHardBytes", o.OutboxHardBytes)
 	refuse(o.OutboxHardBytes < o.OutboxSoftBytes, "OutboxHardBytes %d is below OutboxSoftBytes %d", o.OutboxHardBytes, o.OutboxSoftBytes)
+	refuse(!o.SlowPolicy.Valid(), "SlowPolicy %d is none of those there are", o.SlowPolicy)
 	longest := slices.Max(o.timeouts())
 	refuse(longest > longestTimeout, "a timeout of %v is too long; the longest is %v", longest, longestTimeout)
 	for _, d := range []struct {

@@ -31,6 +31,7 @@ func TestContradictions(t *testing.T) {
 		CloseTimeout:    -1,
 		DrainTime:       -1,
 		SlowTimeout:     1000 * time.Hour,
+		SlowPolicy:      handler.Conflate + 1,
 	}
 	e, err := engine.New(bad)
 	if e != nil || err == nil {
@@ -39,7 +40,7 @@ func TestContradictions(t *testing.T) {
 	for _, name := range []string{
 		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
-		"1000h",
+		"1000h", "SlowPolicy",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not mention %q:\n%v", name, err)
@@ -61,7 +62,7 @@ func TestDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := e.Options()
-		if o.Address != "127.0.0.1:7681" || o.Network != "tcp" || o.Loops < 1 || o.MaxConnections < 1 || o.Mux == nil || o.Logger == nil {
+		if o.Address != "127.0.0.1:7681" || o.Network != "tcp" || o.Loops < 1 || o.MaxConnections < 1 || o.Mux == nil || o.Logger == nil || o.SlowPolicy != handler.Disconnect {
 			t.Errorf("mode %v: %+v", mode, o)
 		}
 		if o.PingInterval != 20*time.Second || o.PongTimeout != 20*time.Second || o.IdleTimeout != 0 {

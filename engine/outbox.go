@@ -27,8 +27,27 @@ type outbox struct {
 	told    bool // the loop will look here without being asked again
 	mu      sync.Mutex
 	stalled bool      // the loop waits for the socket
+	fault   fault     // why the loop is to fail the connection
 	queue   *outQueue // nil while nothing waits
-	err     error     // why the loop is to fail the connection
+}
+
+// A fault is why the loop is to fail a connection.
+type fault uint8
+
+const (
+	noFault    fault = iota
+	faultSlow        // too much is queued
+	faultPanic       // a callback panicked
+)
+
+func (f fault) err() error {
+	switch f {
+	case faultSlow:
+		return handler.ErrSlowConsumer
+	case faultPanic:
+		return handler.ErrPanic
+	}
+	return nil
 }
 
 // An outQueue is the contents of an outbox, pooled.
@@ -80,7 +99,7 @@ func (o *outbox) appendFrame(e *Engine, op frame.Opcode, payload []byte) appende
 	}
 	o.mu.Lock()
 	if err := o.admit(e, size); err != nil {
-		tell := o.err != nil
+		tell := o.fault != noFault
 		o.mu.Unlock()
 		return appended{err: err, tell: tell}
 	}
@@ -98,7 +117,7 @@ func (o *outbox) appendBuffer(e *Engine, b *frame.Buffer) appended {
 	defer o.mu.Unlock()
 	if err := o.admit(e, len(b.B)); err != nil {
 		b.Release()
-		return appended{err: err, tell: o.err != nil}
+		return appended{err: err, tell: o.fault != noFault}
 	}
 	o.queue.items = append(o.queue.items, outItem{own: b})
 	return o.added(e, len(b.B))
@@ -113,7 +132,7 @@ func (o *outbox) appendShared(e *Engine, m *frame.Prepared) appended {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.admit(e, size); err != nil {
-		return appended{err: err, tell: o.err != nil}
+		return appended{err: err, tell: o.fault != noFault}
 	}
 	o.queue.items = append(o.queue.items, outItem{shared: m})
 	return o.added(e, size)
@@ -139,10 +158,10 @@ func (o *outbox) appendClose(code frame.CloseCode, reason string) bool {
 func (o *outbox) endWithClose(code frame.CloseCode, reason string, replace bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed && o.err == nil {
+	if o.closed && o.fault == noFault {
 		return
 	}
-	o.closed, o.err = true, nil
+	o.closed, o.fault = true, noFault
 	if q := o.queue; q != nil && replace {
 		o.truncate(max(q.next, q.sealed))
 	}
@@ -166,7 +185,7 @@ func (o *outbox) putFirst(b *frame.Buffer) {
 func (o *outbox) replace(b *frame.Buffer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed, o.err = true, nil
+	o.closed, o.fault = true, noFault
 	o.open()
 	o.truncate(o.queue.next)
 	o.queue.items = append(o.queue.items, outItem{own: b})
@@ -177,10 +196,10 @@ func (o *outbox) putClose(code frame.CloseCode, reason string) {
 	var payload [maxControlPayload]byte
 	p := frame.AppendClosePayload(payload[:0], code, reason)
 	o.open()
-	size := frame.FrameSize(len(p), o.masks)
-	b := o.queue.room(size)
+	b := frame.NewBuffer(frame.FrameSize(len(p), o.masks)) // an item of its own: a backlog goes before it
 	b.B = o.appendMessage(b.B, frame.Close, p)
-	o.queue.bytes += size
+	o.queue.items = append(o.queue.items, outItem{own: b})
+	o.queue.bytes += len(b.B)
 }
 
 // admit returns nil if size bytes more may be queued, and opens the queue.
@@ -189,7 +208,7 @@ func (o *outbox) admit(e *Engine, size int) error {
 		return handler.ErrClosed
 	}
 	if o.queue != nil && o.queue.bytes+size > e.options.OutboxHardBytes {
-		o.closed, o.err = true, handler.ErrSlowConsumer
+		o.closed, o.fault = true, faultSlow
 		return handler.ErrSlowConsumer
 	}
 	o.open()
@@ -226,7 +245,7 @@ func (o *outbox) isIdle() bool {
 
 // putRest puts what a full socket left of publications, of which it has taken n
 // bytes, before anything that was sent meanwhile.
-func (o *outbox) putRest(all []publication, n int) {
+func (o *outbox) putRest(all []*publication, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.open()
@@ -265,15 +284,19 @@ func (q *outQueue) room(size int) *frame.Buffer {
 	return b
 }
 
-// take gathers what is next to be written into bufs. Until wrote is called these
-// bytes stay where they are. An error is why the loop is to fail the connection.
-func (o *outbox) take(bufs [][]byte) ([][]byte, error) {
+// take gathers what is next to be written into bufs, and fills up from the backlog
+// before unless that is nil. Until wrote is called these bytes stay where they are.
+// An error is why the loop is to fail the connection.
+func (o *outbox) take(bufs [][]byte, b *backlog) ([][]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if b != nil {
+		o.refill(b)
+	}
 	q := o.queue
 	o.told, o.stalled = false, false
-	if q == nil || o.err != nil {
-		return bufs, o.err
+	if q == nil || o.fault != noFault {
+		return bufs, o.fault.err()
 	}
 	end := min(len(q.items), q.next+gatheredItems)
 	for i := q.next; i < end; i++ {
@@ -378,17 +401,17 @@ func (o *outbox) status() (waiting int, err error) {
 	if o.queue != nil {
 		waiting = o.queue.bytes
 	}
-	return waiting, o.err
+	return waiting, o.fault.err()
 }
 
-// failWith closes the outbox so that the loop fails the connection with err. It
+// failWith closes the outbox so that the loop fails the connection for f. It
 // reports false if the connection is ending already.
-func (o *outbox) failWith(err error) bool {
+func (o *outbox) failWith(f fault) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return false
 	}
-	o.closed, o.err = true, err
+	o.closed, o.fault = true, f
 	return true
 }

@@ -149,7 +149,7 @@ func (c *Conn) recovered() {
 	c.hushed.Store(true)
 	c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "handler panicked",
 		slog.Uint64("conn", c.id), slog.String("path", c.Path()), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-	if c.outbox.failWith(handler.ErrPanic) {
+	if c.outbox.failWith(faultPanic) {
 		c.ask(wantFlush)
 	}
 }

@@ -52,7 +52,7 @@ func dialSubscriber(t *testing.T, e *engine.Engine, topics ...string) (*rawClien
 
 func publish(t *testing.T, e *engine.Engine, topic, message string, except handler.Conn) int {
 	t.Helper()
-	n, err := e.Hub().Publish(topic, frame.Text, []byte(message), except)
+	n, err := e.Hub().Publish(topic, frame.Text, []byte(message), handler.PublishOptions{Except: except})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,10 +107,10 @@ func TestUnsubscribe(t *testing.T) {
 		c.Close()
 		eventually(t, "nothing is left of the subscriptions", func() bool { return len(maps.Collect(e.Hub().Topics())) == 0 })
 		<-conn.Done()
-		if _, err := e.Hub().Publish("a.*", frame.Text, nil, nil); !errors.Is(err, handler.ErrTopic) {
+		if _, err := e.Hub().Publish("a.*", frame.Text, nil, handler.PublishOptions{}); !errors.Is(err, handler.ErrTopic) {
 			t.Errorf("Publish to a pattern: %v; want ErrTopic", err)
 		}
-		if _, err := e.Hub().Publish("a", frame.Ping, nil, nil); !errors.Is(err, handler.ErrOpcode) {
+		if _, err := e.Hub().Publish("a", frame.Ping, nil, handler.PublishOptions{}); !errors.Is(err, handler.ErrOpcode) {
 			t.Errorf("Publish of a ping: %v; want ErrOpcode", err)
 		}
 	})

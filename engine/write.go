@@ -25,8 +25,9 @@ func (c *Conn) flush() {
 		return
 	}
 	for range writesPerFlush {
-		bufs, err := c.outbox.take(c.loop.bufs[:0])
+		bufs, err := c.outbox.take(c.loop.bufs[:0], c.backlog)
 		c.loop.bufs = bufs
+		c.refilled()
 		if err != nil {
 			c.fail(err)
 			return
@@ -48,7 +49,7 @@ func (c *Conn) flush() {
 			c.block()
 			return
 		}
-		if waiting == 0 {
+		if waiting == 0 && c.backlog == nil {
 			c.flushed()
 			return
 		}

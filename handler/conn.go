@@ -53,6 +53,12 @@ type Conn interface {
 	// is one. Errors are those of Subscribe.
 	Unsubscribe(topic string) error
 
+	// SetSlowPolicy sets what happens to publications when the peer is slow to read.
+	// It holds for what is published after it returns by the same goroutine. It returns
+	// ErrSlowPolicy if p is none of the policies, and ErrClosed once the engine has
+	// ended.
+	SetSlowPolicy(p SlowPolicy) error
+
 	// RemoteAddr is the address of the peer: the zero AddrPort on a unix socket.
 	RemoteAddr() netip.AddrPort
 

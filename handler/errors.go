@@ -17,6 +17,8 @@ var (
 	ErrCloseCode = errors.New("handler: close code must not be sent")
 	// ErrTopic: the topic is malformed, or has wildcards where none may be.
 	ErrTopic = errors.New("handler: malformed topic")
+	// ErrSlowPolicy: the policy is none of those there are.
+	ErrSlowPolicy = errors.New("handler: no such slow policy")
 	// ErrNotFound: no open connection has this id.
 	ErrNotFound = errors.New("handler: no such connection")
 )

@@ -12,20 +12,21 @@ import (
 type Hub interface {
 	// Broadcast queues one message, encoded once, on every connection that to
 	// names. It returns their number. A connection that is too slow to take the
-	// message is treated as by Conn.Send. op is as for Conn.Send; for another one
-	// nothing is sent and the number is 0. Broadcast copies payload.
+	// message is treated as its SlowPolicy says. op is as for Conn.Send; for another
+	// one nothing is sent and the number is 0. Broadcast copies payload.
 	Broadcast(op frame.Opcode, payload []byte, to Audience) int
 
 	// Publish queues one message, encoded once, on every connection that is
-	// subscribed to topic, by its name or by a pattern, with the exception of except
-	// unless that is nil. A connection gets it once, however many of its subscriptions
-	// match. The number is that of the subscriptions. It returns ErrTopic if topic is
-	// malformed or has wildcards, and ErrOpcode as Conn.Send does. Publish copies payload.
+	// subscribed to topic, by its name or by a pattern. A connection gets it once,
+	// however many of its subscriptions match; one that is too slow to take it is treated
+	// as its SlowPolicy says. The number is that of the subscriptions. It returns ErrTopic
+	// if topic is malformed or has wildcards, and ErrOpcode as Conn.Send does. Publish
+	// copies payload.
 	//
 	// What one goroutine publishes and broadcasts reaches every connection in that
 	// order, whatever the topics. Nothing is promised about the order of a publication and
 	// a Conn.Send, or of what different goroutines publish.
-	Publish(topic string, op frame.Opcode, payload []byte, except Conn) (int, error)
+	Publish(topic string, op frame.Opcode, payload []byte, o PublishOptions) (int, error)
 
 	// Subscriptions is the number of subscriptions to exactly this topic or pattern.
 	Subscriptions(topic string) int
@@ -50,6 +51,19 @@ type Hub interface {
 	// runs may be visited or not; none is visited twice. No lock is held while f
 	// runs, so f may use the Conn, its Close included, and the Hub.
 	Each(path string, f func(Conn) bool)
+}
+
+// PublishOptions say more about a publication. The zero value is for all subscribers
+// of the topic.
+type PublishOptions struct {
+	// Except, if not nil, is the connection to leave out, by its ID: the sender,
+	// say.
+	Except Conn
+	// Key says what the message is a value of, within the topic: the name of a
+	// quantity that changes, say. For a connection with the policy Conflate that is
+	// behind it replaces an older message of the same topic and key. Messages without a
+	// key are values of the topic itself, and broadcasts of their path.
+	Key string
 }
 
 // Audience names the connections that a broadcast is for. The zero value is all

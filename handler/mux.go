@@ -23,6 +23,9 @@ type Route struct {
 	// the same origin. Default: Policy.Origins. Empty but not nil: the same origin
 	// only.
 	Origins []string
+	// SlowPolicy is what happens to publications when a peer is slow to read. Default:
+	// the engine's.
+	SlowPolicy SlowPolicy
 }
 
 // Mux finds the Route of a path. Its methods may be called from any goroutine, so
@@ -46,8 +49,8 @@ func (m *Mux) Handle(path string, h Handler) {
 
 // Add adds a route. It returns ErrDuplicatePath if the path, or the one that
 // differs from it in a trailing slash, has a route; and ErrNilHandler, ErrBadPath,
-// ErrBadOrigin and ErrBadSubprotocol, joined if several apply. Then nothing was
-// added. Add copies the slices.
+// ErrBadOrigin, ErrBadSubprotocol and ErrSlowPolicy, joined if several apply. Then
+// nothing was added. Add copies the slices.
 func (m *Mux) Add(r Route) error {
 	if err := r.check(); err != nil {
 		return err
@@ -96,6 +99,9 @@ func (r *Route) check() error {
 	}
 	if r.Path != "*" && (!strings.HasPrefix(r.Path, "/") || strings.ContainsAny(r.Path, "?#")) {
 		errs = append(errs, fmt.Errorf("%w %q", ErrBadPath, r.Path))
+	}
+	if !r.SlowPolicy.Valid() {
+		errs = append(errs, ErrSlowPolicy)
 	}
 	errs = append(errs, Policy{Origins: r.Origins, Subprotocols: r.Subprotocols}.Check())
 	return errors.Join(errs...)

@@ -75,6 +75,7 @@ func TestMuxAddRefuses(t *testing.T) {
 		{"query", handler.Route{Path: "/c?d", Handler: echo}, []error{handler.ErrBadPath}},
 		{"fragment", handler.Route{Path: "/c#d", Handler: echo}, []error{handler.ErrBadPath}},
 		{"origin", handler.Route{Path: "/c", Handler: echo, Origins: []string{"http://"}}, []error{handler.ErrBadOrigin}},
+		{"slow policy", handler.Route{Path: "/c", Handler: echo, SlowPolicy: handler.Conflate + 1}, []error{handler.ErrSlowPolicy}},
 		{"sub-protocol", handler.Route{Path: "/c", Handler: echo, Subprotocols: []string{"a b"}}, []error{handler.ErrBadSubprotocol}},
 		{
 			"everything", handler.Route{Origins: []string{""}, Subprotocols: []string{""}},

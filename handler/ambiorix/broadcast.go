@@ -40,7 +40,7 @@ func (a *App) Broadcast(name string, value any, to Audience) (int, error) {
 	}
 	topic := a.topic(to.Group)
 	for _, hub := range a.places.hubs() {
-		n, publishErr := hub.Publish(topic, frame.Text, text, to.Except.in(hub))
+		n, publishErr := hub.Publish(topic, frame.Text, text, handler.PublishOptions{Except: to.Except.in(hub)})
 		sent += n
 		err = errors.Join(err, publishErr)
 	}

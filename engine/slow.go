@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"cmp"
+
+	"github.com/weirws/weir/handler"
+)
+
+// SetSlowPolicy sets what happens to publications. See handler.Conn.
+func (c *Conn) SetSlowPolicy(p handler.SlowPolicy) error {
+	if !p.Valid() {
+		return handler.ErrSlowPolicy
+	}
+	if !c.loop.do(func() { c.setPolicy(p) }) {
+		return handler.ErrClosed
+	}
+	return nil
+}
+
+// setPolicy is SetSlowPolicy on the loop. What waits already stays: from now on it
+// is the outbox's if nothing is to be dropped.
+func (c *Conn) setPolicy(p handler.SlowPolicy) {
+	if p == handler.DefaultSlowPolicy {
+		p = cmp.Or(c.path.route.SlowPolicy, c.loop.engine.options.SlowPolicy)
+	}
+	c.policy = p
+	if c.backlog == nil || c.fd < 0 {
+		return
+	}
+	c.backlog.places = nil
+	if p == handler.Disconnect {
+		c.outbox.putAll(c.backlog)
+		c.backlog = nil
+		c.flush()
+	}
+}
+
+// holdsBack reports whether a publication is not for the outbox yet: others wait
+// already, or the socket is full and the policy is to drop something if that lasts.
+func (c *Conn) holdsBack(p *publication) bool {
+	if c.backlog != nil {
+		return true
+	}
+	return c.policy != handler.Disconnect && (c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message))
+}
+
+// hold puts a publication in the backlog, or acts on the policy if that is full. It
+// reports whether the outbox is to be flushed for that.
+func (c *Conn) hold(p *publication) (tell bool) {
+	if c.backlog == nil {
+		c.backlog = &backlog{deflate: c.outbox.deflate}
+	}
+	b, o := c.backlog, &c.loop.engine.options
+	size := b.sizeOf(p)
+	isFull := func() bool { return !b.isEmpty() && b.bytes+size > o.OutboxSoftBytes }
+	switch {
+	case c.policy == handler.Conflate:
+		if b.places == nil && isFull() {
+			b.conflate(c.missed)
+		}
+		if older := b.replace(p); older != nil {
+			c.missed(older)
+		} else {
+			b.push(p)
+		}
+		if b.bytes > max(size, o.OutboxHardBytes) {
+			c.outbox.failWith(faultSlow)
+			return true
+		}
+		return !c.blocked
+	case c.policy == handler.DropNewest && isFull():
+		c.missed(p)
+		return !c.blocked
+	}
+	for isFull() {
+		c.missed(b.pop())
+	}
+	b.push(p)
+	return !c.blocked
+}
+
+// missed accounts for a publication that the connection will not get.
+func (c *Conn) missed(*publication) {}
+
+// refilled follows on the move of publications from the backlog to the outbox.
+func (c *Conn) refilled() {
+	if c.backlog != nil && c.backlog.isEmpty() {
+		c.backlog = nil
+	}
+}

@@ -1,0 +1,54 @@
+package handler
+
+import "fmt"
+
+// SlowPolicy says what happens to what is published, by Hub.Publish or
+// Hub.Broadcast, when a connection's peer reads more slowly than that comes. A
+// connection that keeps up gets everything, at once, whatever its policy. Messages
+// of Conn.Send are no publications: they are never dropped, and Send says when there
+// are too many.
+//
+// With a policy that drops, what is published and does not fit into the socket waits
+// as references to messages that all connections share, up to the engine's soft mark.
+// It never makes the engine stop reading from the connection or close it, except as
+// Conflate says. A peer that takes nothing at all is found dead by its missing pongs.
+type SlowPolicy uint8
+
+const (
+	// DefaultSlowPolicy is the policy of the connection's route, or of the engine if
+	// the route has none. The engine's own is Disconnect.
+	DefaultSlowPolicy SlowPolicy = iota
+	// Disconnect drops nothing. A connection that stays above the soft mark, or
+	// reaches the hard one, is closed with 1008.
+	Disconnect
+	// DropNewest drops what is published while as much waits as the soft mark allows.
+	DropNewest
+	// DropOldest drops what has waited longest, to make room for what is published.
+	DropOldest
+	// Conflate keeps the newest value of each key: see PublishOptions.Key. Once more
+	// waits than the soft mark allows, a message takes the place of the one with the same
+	// key, until the peer has caught up. So keys come in the order in which they first
+	// changed. If there are so many keys that their newest values exceed the hard mark,
+	// the connection is closed with 1008.
+	Conflate
+)
+
+// String returns the policy in words, for logs and metrics.
+func (p SlowPolicy) String() string {
+	switch p {
+	case DefaultSlowPolicy:
+		return "default"
+	case Disconnect:
+		return "disconnect"
+	case DropNewest:
+		return "drop newest"
+	case DropOldest:
+		return "drop oldest"
+	case Conflate:
+		return "conflate"
+	}
+	return fmt.Sprintf("slow policy %d", uint8(p))
+}
+
+// Valid reports whether p is one of the policies above.
+func (p SlowPolicy) Valid() bool { return p <= Conflate }
