@@ -24,7 +24,7 @@ import (
 // fullListener is an address that does not answer: its queue of connections is full.
 func fullListener(t *testing.T) string {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +37,14 @@ func fullListener(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for {
-		filler, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		filler, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Close(filler) })
+		if err := unix.SetNonblock(filler, true); err != nil {
+			t.Fatal(err)
+		}
 		if err := unix.Connect(filler, sa); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func needDescriptors(t testing.TB, n int) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		t.Fatalf("getrlimit: %v", err)
 	}
-	if r.Cur < uint64(n+spareDescriptors) {
+	if uint64(r.Cur) < uint64(n+spareDescriptors) {
 		t.Fatalf("this test holds %d connections in one process and needs a limit of %d open files; it is %d: raise it with ulimit -Hn",
 			n, n+spareDescriptors, r.Cur)
 	}
@@ -109,11 +109,14 @@ func (s *swarm) connect(n int, addr netip.AddrPort) error {
 	first := len(s.fds)
 	to := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().Unmap().As4()}
 	for range n {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		if err != nil {
 			return fmt.Errorf("socket %d: %w", len(s.fds), err)
 		}
 		s.fds = append(s.fds, fd)
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return fmt.Errorf("socket %d: %w", len(s.fds), err)
+		}
 		if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 			return fmt.Errorf("connect %d: %w", len(s.fds), err)
 		}
