@@ -23,9 +23,10 @@ type Hub interface {
 	// if topic is malformed or has wildcards, and ErrOpcode as Conn.Send does. Publish
 	// copies payload.
 	//
-	// What one goroutine publishes and broadcasts reaches every connection in that
-	// order, whatever the topics. Nothing is promised about the order of a publication and
-	// a Conn.Send, or of what different goroutines publish.
+	// What is published and broadcast by one call after the other reaches every connection
+	// in that order, whatever the topics, and Conn.Subscribe and Unsubscribe take their place
+	// in it. What was given to Conn.Send before comes before, what is given to it afterwards may
+	// overtake. Nothing is promised about calls that overlap.
 	Publish(topic string, op frame.Opcode, payload []byte, o PublishOptions) (int, error)
 
 	// Subscriptions is the number of subscriptions to exactly this topic or pattern.
