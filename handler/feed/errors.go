@@ -1,0 +1,48 @@
+package feed
+
+import "errors"
+
+// Returned by JSON, ParseKey and the methods of Feed.
+var (
+	// ErrTopic: the name of the topic is malformed.
+	ErrTopic = errors.New("feed: malformed topic")
+	// ErrTooManyTopics: there are Options.MaxTopics already, and all of them are in use.
+	ErrTooManyTopics = errors.New("feed: too many topics")
+	// ErrNotJSON: the message is not one JSON value in UTF-8.
+	ErrNotJSON = errors.New("feed: message is not JSON")
+	// ErrKey: the bytes are not a key that tokens can be verified with.
+	ErrKey = errors.New("feed: unusable key")
+)
+
+// A failure is why a request of a client was not fulfilled. Its code is part of the
+// protocol, its text is for people.
+type failure struct {
+	code   string
+	text   string
+	status int // of the HTTP response, if there is one
+}
+
+var (
+	errMalformed     = &failure{"malformed", "a message to the server must be a JSON object with a known op", 400}
+	errBadTopic      = &failure{"bad-topic", "a topic is letters, digits, - and _ in tokens with dots in between, 200 bytes at most", 400}
+	errBadCursor     = &failure{"bad-offset", "offset must be a whole number, none that is still to come, and epoch must go with it unless it is 0", 400}
+	errNoData        = &failure{"no-data", "what is published must be in the field data, as any JSON value", 400}
+	errForbidden     = &failure{"forbidden", "the token does not allow this topic, or has expired", 403}
+	errSubscribed    = &failure{"subscribed", "the connection is subscribed to the topic already", 409}
+	errNotSubscribed = &failure{"not-subscribed", "the connection is not subscribed to the topic", 409}
+	errManyTopics    = &failure{"too-many-topics", "the server has as many topics as it may have", 503}
+	errManySubs      = &failure{"too-many-subscriptions", "the connection has as many subscriptions as it may have", 503}
+)
+
+// reply is what the client is told. It has nothing of the request that is not known to be
+// short.
+func (f *failure) reply(r *request) errorReply {
+	e := errorReply{Type: "error", Code: f.code, Text: f.text}
+	if f != errMalformed {
+		e.Op = r.Op
+	}
+	if isTopic(r.Topic) {
+		e.Topic = r.Topic
+	}
+	return e
+}

@@ -1,0 +1,211 @@
+package feed
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
+)
+
+const (
+	socketPath = "/feed"
+
+	maxSubscriptions = 1000 // of one connection
+)
+
+// A session is what a connection is and may do. Only callbacks of its connection use it,
+// and those do not overlap.
+type session struct {
+	conn      handler.Conn
+	publish   right
+	subscribe right
+	topics    map[string]bool // subscribed to
+	parted    bool            // has ever unsubscribed, see doc.go
+
+	// How far the client is known to have read the history that it was sent.
+	sent  uint64          // bytes
+	read  uint64          // of those
+	marks map[string]mark // by topic: where it was told that there is more
+}
+
+// A mark is a place in what a connection was sent. A client that goes on from there has
+// read everything before it.
+type mark struct {
+	offset uint64
+	sent   uint64
+}
+
+// A request is a message of a client.
+type request struct {
+	Op     string          `json:"op"`
+	Topic  string          `json:"topic"`
+	Epoch  string          `json:"epoch"`
+	Offset *uint64         `json:"offset"`
+	Data   json.RawMessage `json:"data"`
+}
+
+// OnOpen accepts connections to /feed, and to /feed/{topic}, which it subscribes. See the
+// package documentation for the query.
+func (f *Feed) OnOpen(c handler.Conn, r *handler.Request) error {
+	name, ok := topicOf(r.Path)
+	if !ok {
+		return handler.Refuse(http.StatusNotFound, "no such path")
+	}
+	query := r.Query()
+	token := bearer(r.Header.Get("Authorization"))
+	if token == "" {
+		token = query.Get("token")
+	}
+	s := &session{conn: c, topics: make(map[string]bool), marks: make(map[string]mark)}
+	if s.publish, s.subscribe, ok = f.rights(token); !ok {
+		refusal := handler.Refuse(http.StatusUnauthorized, "a valid token is needed")
+		refusal.Header.Set("WWW-Authenticate", "Bearer")
+		return refusal
+	}
+	f.attach(c.Hub())
+	c.SetValue(s)
+	// A client that is closed resumes; one for which messages are dropped has a gap.
+	_ = c.SetSlowPolicy(handler.Disconnect) // an engine that has ended sends nothing
+	if name == "" {
+		return nil
+	}
+	at, failed := cursorOf(query)
+	if failed == nil {
+		failed = f.follow(s, name, at)
+	}
+	if failed != nil {
+		return handler.Refuse(failed.status, failed.text)
+	}
+	return nil
+}
+
+// topicOf returns the topic in a path, "" if it names none. It reports false for a path that
+// is not the feed's.
+func topicOf(path string) (topic string, ok bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(path, "/"), socketPath)
+	if !ok || rest == "" {
+		return "", ok
+	}
+	topic, ok = strings.CutPrefix(rest, "/")
+	return topic, ok && topic != ""
+}
+
+// cursorOf returns where a subscription by path starts.
+func cursorOf(query url.Values) (cursor, *failure) {
+	if !query.Has("since") {
+		return cursor{newest: true}, nil
+	}
+	offset, err := strconv.ParseUint(query.Get("since"), 10, 64)
+	if err != nil {
+		return cursor{}, errBadCursor
+	}
+	return resumption(query.Get("epoch"), &offset)
+}
+
+// resumption returns the cursor of a client that has seen messages up to offset.
+func resumption(epoch string, offset *uint64) (cursor, *failure) {
+	if offset == nil || epoch == "" && *offset > 0 {
+		return cursor{}, errBadCursor
+	}
+	return cursor{epoch: epoch, offset: *offset}, nil
+}
+
+// OnMessage does what a client asks for.
+func (f *Feed) OnMessage(c handler.Conn, op frame.Opcode, payload []byte) {
+	if op != frame.Text {
+		_ = c.Close(frame.CloseUnsupportedData, "text messages only") // else it is closing already
+		return
+	}
+	s := c.Value().(*session)
+	var r request
+	failed := errMalformed
+	if err := json.Unmarshal(payload, &r); err == nil {
+		failed = f.do(s, &r)
+	}
+	if failed != nil {
+		s.send(prepare(failed.reply(&r)))
+	}
+}
+
+// OnClose does nothing: the engine ends the subscriptions.
+func (f *Feed) OnClose(handler.Conn, handler.CloseStatus) {}
+
+// do fulfils a request, or returns why not.
+func (f *Feed) do(s *session, r *request) *failure {
+	switch r.Op {
+	case "subscribe":
+		return f.follow(s, r.Topic, cursor{newest: true})
+	case "resume":
+		at, failed := resumption(r.Epoch, r.Offset)
+		if failed != nil {
+			return failed
+		}
+		return f.follow(s, r.Topic, at)
+	case "unsubscribe":
+		return f.unfollow(s, r.Topic)
+	case "publish":
+		return f.publishFor(s, r)
+	case "presence":
+		return f.tellPresence(s, r.Topic)
+	case "info":
+		s.send(prepare(infoReply{
+			Type: "info", Subscriptions: slices.AppendSeq(make([]string, 0, len(s.topics)), maps.Keys(s.topics)),
+			Subscribe: append([]string{}, s.subscribe.patterns...), Publish: append([]string{}, s.publish.patterns...),
+		}))
+	case "ping":
+		s.send(prepare(pongReply{Type: "pong"}))
+	default:
+		return errMalformed
+	}
+	return nil
+}
+
+func (f *Feed) publishFor(s *session, r *request) *failure {
+	switch {
+	case !isTopic(r.Topic):
+		return errBadTopic
+	case !s.publish.allows(r.Topic, f.now()):
+		return errForbidden
+	case len(r.Data) == 0:
+		return errNoData
+	}
+	m, err := JSON(r.Data)
+	if err != nil {
+		return errMalformed
+	}
+	p, err := f.Publish(r.Topic, m)
+	if err != nil {
+		return failureOf(err)
+	}
+	s.send(prepare(publishedReply{"published", p}))
+	return nil
+}
+
+func (f *Feed) tellPresence(s *session, topic string) *failure {
+	if failed := f.mayFollow(s, topic); failed != nil {
+		return failed
+	}
+	s.send(prepare(presenceReply{Type: "presence", Topic: topic, Subscribers: f.Subscribers(topic)}))
+	return nil
+}
+
+// send queues a message. It reports false if the connection is ending, of which OnClose
+// tells the rest.
+func (s *session) send(m *frame.Prepared) bool { return s.conn.SendPrepared(m) == nil }
+
+// failureOf returns what a client is told about an error of Publish.
+func failureOf(err error) *failure {
+	switch {
+	case errors.Is(err, ErrTooManyTopics):
+		return errManyTopics
+	default:
+		return errBadTopic
+	}
+}
