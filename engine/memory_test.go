@@ -67,8 +67,8 @@ func askUsage(b *testing.B, server *process, command string) (u usage) {
 	return u
 }
 
-// newIdleServerRole is a process with an engine. Its commands are "start MODE", which
-// answers with the address, "usage", and "settled": the usage once garbage is gone.
+// newIdleServerRole is a process with an engine. Its commands are "start MODE" and
+// "start TLS CERTIFICATE KEY", which answer with the address, "usage", and "settled": the usage once garbage is gone.
 func newIdleServerRole() role {
 	return func(command string) (string, error) {
 		switch command {
@@ -79,11 +79,14 @@ func newIdleServerRole() role {
 		case "usage":
 			return memoryUsage()
 		}
-		var mode engine.Mode
-		if _, err := fmt.Sscanf(command, "start %d", &mode); err != nil {
+		o := engine.Options{Mux: routes(handler.Echo{}), Address: "127.0.0.1:0"}
+		var files engine.TLSOptions
+		if _, err := fmt.Sscanf(command, "start TLS %s %s", &files.CertFile, &files.KeyFile); err == nil {
+			o.TLS = &files
+		} else if _, err := fmt.Sscanf(command, "start %d", &o.Mode); err != nil {
 			return "", err
 		}
-		e, err := engine.New(engine.Options{Mux: routes(handler.Echo{}), Mode: mode, Address: "127.0.0.1:0"})
+		e, err := engine.New(o)
 		if err != nil {
 			return "", err
 		}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"testing"
 
+	coder "github.com/coder/websocket"
 	"github.com/gorilla/websocket"
 
 	"github.com/weirws/weir/engine"
@@ -309,4 +311,49 @@ func TestTLSPlainClientRefused(t *testing.T) {
 		t.Errorf("gorilla: %v", err)
 	}
 	dialSecure(t, e, ca.client(), "/") // nobody else is harmed
+}
+
+// Other libraries' clients, with compression.
+func TestTLSInterop(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		e, ca := startTLS(t, engine.Options{Mux: routes(handler.Echo{}), Mode: mode, Deflate: frame.DeflateOptions{Enabled: true}})
+		url := "wss://" + e.Addr().String()
+		large := fmt.Sprint(rand.New(rand.NewPCG(1, 2)).Perm(20_000)) // not too compressible
+
+		g, _, err := (&websocket.Dialer{TLSClientConfig: ca.client(), EnableCompression: true}).Dial(url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		for _, want := range []string{"small", large} {
+			if err := g.WriteMessage(websocket.TextMessage, []byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			if _, got, err := g.ReadMessage(); err != nil || string(got) != want {
+				t.Errorf("gorilla got %d bytes, error %v; want %d", len(got), err, len(want))
+			}
+		}
+
+		transport := &http.Transport{TLSClientConfig: ca.client(), ForceAttemptHTTP2: true}
+		defer transport.CloseIdleConnections()
+		c, _, err := coder.Dial(t.Context(), url, &coder.DialOptions{
+			HTTPClient: &http.Client{Transport: transport}, CompressionMode: coder.CompressionNoContextTakeover,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		c.SetReadLimit(1 << 20)
+		for _, want := range []string{"small", large} {
+			if err := c.Write(t.Context(), coder.MessageText, []byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			if _, got, err := c.Read(t.Context()); err != nil || string(got) != want {
+				t.Errorf("coder got %d bytes, error %v; want %d", len(got), err, len(want))
+			}
+		}
+		if err := c.Close(coder.StatusNormalClosure, "bye"); err != nil {
+			t.Errorf("coder's close: %v", err)
+		}
+	})
 }
