@@ -18,6 +18,7 @@ import (
 const (
 	connectionsPerSource = 20000 // from one local address to one server, of about 28,000 ports
 	reservedDescriptors  = 256   // of a worker, for everything but connections; the engine keeps some itself
+	mostPublishers       = 64    // fewer than reservedDescriptors: they are connections as well
 	mostPayloadBytes     = 16 << 20
 )
 
@@ -34,8 +35,11 @@ type Config struct {
 	// Rate. Default: 1.
 	InFlight int `json:"in_flight"`
 	// Rate, per second over all connections, makes an open loop. What it counts depends on
-	// the scenario. Default: 0, each reply brings on the next message.
+	// the scenario. Default: 10 for fanout, otherwise 0: each reply brings on the next message.
 	Rate float64 `json:"rate"`
+	// Publishers are the connections, besides the others, that send what is fanned out.
+	// Default: 1.
+	Publishers int `json:"publishers"`
 	// PayloadBytes is the size of a message, at least 32: for its number, its time and its
 	// check sum. Default: 128.
 	PayloadBytes int `json:"payload_bytes"`
@@ -78,6 +82,10 @@ func Describe(scenario string) string { return scenarios[scenario].about }
 func (c Config) withDefaults() Config {
 	c.Connections = cmp.Or(c.Connections, 64)
 	c.InFlight = cmp.Or(c.InFlight, 1)
+	c.Publishers = cmp.Or(c.Publishers, 1)
+	if c.Scenario == "fanout" {
+		c.Rate = cmp.Or(c.Rate, 10)
+	}
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
 	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
 	c.Duration = cmp.Or(c.Duration, 5*time.Second)
@@ -110,6 +118,7 @@ func (c Config) validate() error {
 	}
 	refuse(c.Connections < 1, "%d connections are too few", c.Connections)
 	refuse(c.InFlight < 1, "%d messages in flight are too few", c.InFlight)
+	refuse(c.Publishers < 1 || c.Publishers > mostPublishers, "%d publishers are not from 1 to %d", c.Publishers, mostPublishers)
 	refuse(!(c.Rate >= 0 && c.Rate <= 1e9), "a rate of %v is not from 0 to 1e9", c.Rate)
 	refuse(c.PayloadBytes < stampBytes || c.PayloadBytes > mostPayloadBytes,
 		"a payload of %d bytes is not from %d, which its number, time and check sum take, to %d", c.PayloadBytes, stampBytes, mostPayloadBytes)

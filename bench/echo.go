@@ -42,6 +42,8 @@ func newEcho(s *session) scenario {
 	return &echo{session: s, conns: make([]echoConn, s.job.Count)}
 }
 
+func (e *echo) size() int { return len(e.conns) }
+
 func (e *echo) handler(i int) handler.Handler {
 	c := &e.conns[i]
 	c.echo, c.index = e, uint32(e.job.First+i)
@@ -159,7 +161,7 @@ func (c *echoConn) count(n int, due int64) {
 func (e *echo) start() {
 	if rate := e.job.Config.Rate; rate > 0 {
 		e.mu.Lock()
-		e.pacer = newPacer(e.session, rate, e.sendDue)
+		e.pacer = newPacer(e.session, rate, e.job.Worker, e.job.Config.Workers, e.sendDue)
 		e.mu.Unlock()
 		e.pacer.start()
 		return
@@ -273,6 +275,8 @@ func (e *echo) settled([]publications) bool {
 	defer e.mu.Unlock()
 	return e.flying == 0
 }
+
+func (e *echo) spread() []spread { return nil }
 
 func (e *echo) finish([]publications) {
 	e.tally.Expected = e.tally.Sent

@@ -9,18 +9,17 @@ import (
 // depend on anything. What is behind is made up for at once, with the time it was due.
 type pacer struct {
 	session  *session
-	interval float64 // between two calls of this worker, in nanoseconds
-	offset   float64 // of its first from the start: workers take turns
+	interval float64 // between two calls in nanoseconds
+	offset   float64 // of the first from the start
 	due      func(k int, at int64)
 	running  sync.WaitGroup
 }
 
-// newPacer makes a pacer of this worker's share of rate, which is per second over all
-// workers.
-func newPacer(s *session, rate float64, due func(k int, at int64)) *pacer {
-	workers := float64(s.job.Config.Workers)
+// newPacer makes the pacer that is number turn of all that share rate, which is per
+// second.
+func newPacer(s *session, rate float64, turn, all int, due func(k int, at int64)) *pacer {
 	each := float64(time.Second) / rate
-	return &pacer{session: s, interval: each * workers, offset: each * float64(s.job.Worker), due: due}
+	return &pacer{session: s, interval: each * float64(all), offset: each * float64(turn), due: due}
 }
 
 // start begins, on a goroutine that ends with the measured time.

@@ -9,7 +9,7 @@ type command struct {
 	Job   *job   `json:"job,omitempty"`
 	Span  *span  `json:"span,omitempty"`
 	Drain *drain `json:"drain,omitempty"`
-	Stop  bool   `json:"stop,omitempty"` // end what is measured now
+	Stop  int64  `json:"stop,omitempty"` // end what is measured at this time, which has come
 }
 
 // A job is one worker's part of one round.
@@ -48,7 +48,7 @@ type event struct {
 	Tick   *tick   `json:"tick,omitempty"`
 	Ready  *ready  `json:"ready,omitempty"`
 	Sent   *drain  `json:"sent,omitempty"`
-	Result *Tally  `json:"result,omitempty"`
+	Result *result `json:"result,omitempty"`
 	Failed *string `json:"failed,omitempty"`
 }
 
@@ -58,6 +58,12 @@ type tick struct {
 	Received uint64    `json:"received"`
 	Errors   uint64    `json:"errors"`
 	Latency  Histogram `json:"latency"`
+}
+
+// A result is a worker's part of the outcome of a round.
+type result struct {
+	Tally   Tally    `json:"tally"`
+	Spreads []spread `json:"spreads,omitempty"`
 }
 
 // ready tells that all connections have been opened or have failed to.

@@ -64,7 +64,7 @@ func (r *ramp) wait() {
 func (s *session) openAll(sc scenario, stopped func() bool) error {
 	r := newRamp(s)
 	began := time.Now()
-	for i := range s.job.Count {
+	for i := range sc.size() {
 		if stopped() {
 			break
 		}

@@ -82,6 +82,7 @@ const (
 	PerSecond Unit = "/s"
 	Seconds   Unit = "s"
 	Bytes     Unit = "B"
+	Percent   Unit = "%"
 	CPUs      Unit = "CPUs"
 )
 
@@ -99,6 +100,13 @@ var metrics = []struct {
 	{"p99", Seconds, "latency, 99 % below", latencyAt(99)},
 	{"p99.9", Seconds, "latency, 99.9 % below", latencyAt(99.9)},
 	{"max", Seconds, "latency, longest", latencyAt(100)},
+	{"first.p50", Seconds, "publication at its first subscriber, median", spreadAt(50, func(r *Round) Histogram { return r.First })},
+	{"median.p50", Seconds, "publication at half of its subscribers, median", spreadAt(50, func(r *Round) Histogram { return r.Median })},
+	{"last.p50", Seconds, "publication at its last subscriber, median", spreadAt(50, func(r *Round) Histogram { return r.Last })},
+	{"last.p99", Seconds, "publication at its last subscriber, 99 % below", spreadAt(99, func(r *Round) Histogram { return r.Last })},
+	{"reach", Percent, "deliveries that came, of those expected", func(r *Round) (float64, bool) {
+		return 100 * (1 - float64(r.Lost+r.Wrong)/float64(max(1, r.Expected))), r.Subscribers > 0 && r.Expected > 0
+	}},
 	{"connect.p50", Seconds, "opening handshake, median", handshakeAt(50)},
 	{"connect.p99", Seconds, "opening handshake, 99 % below", handshakeAt(99)},
 	{"sendlag.p99", Seconds, "how late messages were sent, 99 % below", func(r *Round) (float64, bool) {
@@ -131,6 +139,10 @@ func latencyAt(percent float64) func(*Round) (float64, bool) {
 
 func handshakeAt(percent float64) func(*Round) (float64, bool) {
 	return func(r *Round) (float64, bool) { return r.Handshakes.At(percent).Seconds(), r.Handshakes.Count() > 0 }
+}
+
+func spreadAt(percent float64, of func(*Round) Histogram) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) { return of(r).At(percent).Seconds(), of(r).Count() > 0 }
 }
 
 func count(of func(*Tally) uint64) func(*Round) (float64, bool) {

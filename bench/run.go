@@ -105,15 +105,18 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 	d.progress.Phase = "draining"
 	d.workers.tellAll(command{Drain: &drain{Published: published}})
 	round := &Round{Began: d.began}
+	var spreads []spread
 	if err := d.gather(ctx, func(e event) bool {
 		if e.Result == nil {
 			return false
 		}
-		round.add(e.Result)
+		round.add(&e.Result.Tally)
+		spreads = append(spreads, e.Result.Spreads...)
 		return true
 	}); err != nil {
 		return nil, err
 	}
+	round.mergeSpreads(spreads)
 	d.cost(round, opened)
 	return round, nil
 }
@@ -170,7 +173,7 @@ func (d *director) gather(ctx context.Context, wanted func(event) bool) error {
 		select {
 		case <-stop:
 			stop = nil
-			d.workers.tellAll(command{Stop: true})
+			d.workers.tellAll(command{Stop: now()})
 		case e := <-d.workers.events:
 			switch {
 			case e.err != nil:

@@ -17,7 +17,9 @@ import (
 // A scenario is what the connections of one worker do in one round. It is made with
 // its session and called on the worker's goroutine; its handlers run on the loop.
 type scenario interface {
-	// handler is that of connection i of this worker, which is about to be dialled.
+	// size is how many connections this worker opens.
+	size() int
+	// handler is that of connection i, which is about to be dialled.
 	handler(i int) handler.Handler
 	// start begins the load.
 	start()
@@ -29,6 +31,8 @@ type scenario interface {
 	settled(all []publications) bool
 	// finish adds what is known at the end to the tally. The engine has ended.
 	finish(all []publications)
+	// spread is what is known about single publications, after finish.
+	spread() []spread
 }
 
 // scenarios are all there are, by name.
@@ -36,7 +40,8 @@ var scenarios = map[string]struct {
 	about string
 	make  func(*session) scenario
 }{
-	"echo": {"messages come back as they were sent; --rate is messages per second", newEcho},
+	"echo":   {"messages come back as they were sent; --rate is messages per second", newEcho},
+	"fanout": {"what is published reaches all connections once and in order; --rate is publications per second", newFanout},
 }
 
 // A session is one worker's part of one round: the connections and what they see.
@@ -104,11 +109,10 @@ func cpuTime() time.Duration {
 // contains reports whether t lies in the measured time. The lock must be held.
 func (s *session) contains(t int64) bool { return s.span.Begin <= t && t < s.span.End }
 
-// cut ends the measured time now, if it has not ended.
-func (s *session) cut() {
+// cut ends the measured time, if it has not ended by then.
+func (s *session) cut(at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := now()
 	s.span.Begin = min(s.span.Begin, at)
 	s.span.End = min(s.span.End, at)
 }

@@ -38,6 +38,14 @@ type Tally struct {
 	Duplicate uint64 `json:"duplicate"`
 	Unasked   uint64 `json:"unasked"`
 
+	// Subscribers is how many connections a publication was to reach; only for fanout. First,
+	// Median and Last are how long each publication took to reach the first of them, half
+	// of them, and the last.
+	Subscribers int       `json:"subscribers,omitempty"`
+	First       Histogram `json:"first"`
+	Median      Histogram `json:"median"`
+	Last        Histogram `json:"last"`
+
 	// Latency is from when a message was due until it came, and SendLag until it was sent.
 	Latency Histogram `json:"latency"`
 	SendLag Histogram `json:"send_lag"`
@@ -82,6 +90,7 @@ func (t *Tally) add(o *Tally) {
 	} {
 		*pair[0] += *pair[1]
 	}
+	t.Subscribers += o.Subscribers
 	t.Latency.Merge(o.Latency)
 	t.SendLag.Merge(o.SendLag)
 	t.Clients = slices.Concat(t.Clients, o.Clients)

@@ -16,6 +16,8 @@ import (
 func (u Unit) format(v float64) string {
 	switch u {
 	case Seconds:
+	case Percent:
+		return strconv.FormatFloat(math.Floor(v*1e4)/1e4, 'f', -1, 64) + " %" // less than all is never shown as all
 	case Count, PerSecond:
 		return digits(v, u == Count) + string(u)
 	default:
@@ -56,8 +58,12 @@ func (c Config) loop() string {
 func (r *Report) WriteText(w io.Writer) error {
 	c := r.Config
 	b := new(strings.Builder)
-	fmt.Fprintf(b, "%s: %d connections, %d bytes, %d × %v after %v of warm-up, %d workers\n%s\n",
-		c.Scenario, c.Connections, c.PayloadBytes, c.Rounds, c.Duration, c.WarmUp, c.Workers, c.loop())
+	what := "connections"
+	if c.Scenario == "fanout" {
+		what = fmt.Sprintf("subscribers, %d publishers", c.Publishers)
+	}
+	fmt.Fprintf(b, "%s: %d %s, %d bytes, %d × %v after %v of warm-up, %d workers\n%s\n",
+		c.Scenario, c.Connections, what, c.PayloadBytes, c.Rounds, c.Duration, c.WarmUp, c.Workers, c.loop())
 	for i := range r.Targets {
 		r.writeTarget(b, i)
 	}

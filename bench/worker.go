@@ -35,7 +35,7 @@ func Worker(in io.Reader, out io.Writer) error {
 type worker struct {
 	commands chan command // closed when the input has ended
 	ended    chan struct{}
-	stopped  atomic.Bool
+	stopped  atomic.Int64 // when it was told to stop; 0: it was not
 	events   *json.Encoder
 	session  *session
 	scenario scenario
@@ -50,8 +50,8 @@ func (w *worker) read(in io.Reader) {
 		if err := decoder.Decode(&c); err != nil {
 			return // the end, or nothing that can be understood
 		}
-		if c.Stop {
-			w.stopped.Store(true)
+		if c.Stop != 0 {
+			w.stopped.Store(c.Stop)
 		}
 		select {
 		case w.commands <- c:
@@ -94,13 +94,16 @@ func (w *worker) work() error {
 	}
 	w.session.close()
 	w.scenario.finish(c.Drain.Published)
-	return w.send(event{Result: &w.session.tally})
+	return w.send(event{Result: &result{Tally: w.session.tally, Spreads: w.scenario.spread()}})
 }
+
+// isStopped reports whether the round is not wanted any more.
+func (w *worker) isStopped() bool { return w.stopped.Load() != 0 }
 
 // open opens the connections and tells when they are. Ticks go on meanwhile.
 func (w *worker) open() error {
 	done := make(chan error, 1)
-	go func() { done <- w.session.openAll(w.scenario, w.stopped.Load) }() // awaited below; its handshakes time out
+	go func() { done <- w.session.openAll(w.scenario, w.isStopped) }() // awaited below; its handshakes time out
 	for {
 		select {
 		case err := <-done:
@@ -110,7 +113,7 @@ func (w *worker) open() error {
 			return w.send(event{Ready: &ready{Opened: w.session.tally.Opened}})
 		case _, ok := <-w.commands:
 			if !ok {
-				w.stopped.Store(true)
+				w.stopped.Store(now())
 				<-done
 				return errOrphaned
 			}
@@ -128,8 +131,8 @@ func (w *worker) load(sp span) error {
 	s.mu.Lock()
 	s.span = sp
 	s.mu.Unlock()
-	if w.stopped.Load() {
-		s.cut()
+	if w.isStopped() {
+		s.cut(w.stopped.Load())
 	}
 	if err := w.pass(func() bool { return now() >= min(sp.Start, s.end()) }); err != nil {
 		return err
@@ -167,8 +170,8 @@ func (w *worker) pass(over func() bool) error {
 			if !ok {
 				return errOrphaned
 			}
-			if c.Stop {
-				w.session.cut()
+			if c.Stop != 0 {
+				w.session.cut(c.Stop)
 			}
 		case <-timer.C:
 			w.scenario.sweep(now())

@@ -82,7 +82,7 @@ func (w *workers) inProcess(_ []string, i int) error {
 func (w *workers) attach(i int, in io.WriteCloser, out io.Reader) {
 	w.inputs = append(w.inputs, in)
 	w.encoded = append(w.encoded, json.NewEncoder(in))
-	w.reading.Go(func() { // ends with the worker's output
+	w.reading.Go(func() { // ends with the result, or the worker's output
 		for decoder := json.NewDecoder(out); ; {
 			e := workerEvent{worker: i}
 			if err := decoder.Decode(&e.event); err != nil {
@@ -92,8 +92,8 @@ func (w *workers) attach(i int, in io.WriteCloser, out io.Reader) {
 			case w.events <- e:
 			case <-w.ended:
 			}
-			if e.err != nil {
-				return
+			if e.err != nil || e.Result != nil {
+				return // a worker that has reported may end before others
 			}
 		}
 	})
