@@ -69,11 +69,12 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 	const mostConnections = 1 << 20
 	fs.Var(whole(&c.Connections, 1, mostConnections, 64), "connections", "`number` of connections to hold")
 	fs.Var(whole(&c.InFlight, 1, 1<<16, 1), "in-flight", "`number` of messages that each connection keeps on their way, without --rate")
+	fs.Var(whole(&c.Publishers, 1, 64, 1), "publishers", "`number` of connections, besides the others, that publish, with fanout")
 	fs.Var(&value{want: "a number above 0, per second", set: func(s string) bool {
 		v, err := strconv.ParseFloat(s, 64)
 		c.Rate = v
 		return err == nil && v > 0 && v <= 1e9
-	}}, "rate", "send so many messages per `second`, over all connections, whether or not replies keep up")
+	}}, "rate", "send so many messages per `second`, whether or not the server keeps up")
 	fs.Var(whole(&c.PayloadBytes, 1, mostBytes, 128), "payload", "`bytes` of a message, at least 32")
 	fs.Var(toggle(&c.Text), "text", "send text messages, not binary ones")
 	fs.Var(spanOrNever(&c.WarmUp, -1, time.Second), "warm-up", "`time` of load before measuring begins; 0: none")
