@@ -31,6 +31,7 @@ func (o *DialOptions) clientConfig(name string) *tls.Config {
 	}
 	name, _, _ = strings.Cut(name, "%") // a zone is no part of what a certificate is for
 	c.ServerName = cmp.Or(c.ServerName, name)
+	c.Renegotiation = tls.RenegotiateNever // a loop cannot wait for a second handshake
 	speakHTTP11(c)
 	return c
 }

@@ -110,8 +110,10 @@ func (c *Conn) flushTLS() {
 			t.sending.Release()
 			t.sending = nil
 		}
+		waiting := -1
 		if sealed > 0 {
-			_, messages := c.outbox.wrote(sealed, !whole)
+			var messages uint64
+			waiting, messages = c.outbox.wrote(sealed, !whole)
 			l.count.messagesOut.Add(messages)
 		}
 		if err != nil {
@@ -120,6 +122,10 @@ func (c *Conn) flushTLS() {
 		}
 		if !whole {
 			c.block()
+			return
+		}
+		if waiting == 0 {
+			c.flushed()
 			return
 		}
 	}
