@@ -4,7 +4,7 @@ import "github.com/weirws/weir/frame"
 
 // A backlog is publications that wait before the outbox of one connection, because
 // its peer is slow to read and its policy is not handler.Disconnect. It exists only while
-// there are any. The connection's loop owns it.
+// there are any, or something of them is to be told. The connection's loop owns it.
 type backlog struct {
 	deflate frame.Deflate
 	items   []*publication
@@ -16,6 +16,8 @@ type backlog struct {
 	// other from being found, which costs a replacement and nothing else.
 	places map[uint64]int
 	gone   int // items that items has been moved over
+
+	missed map[string]int // messages by topic that the handler is to be told of
 }
 
 func (b *backlog) isEmpty() bool { return b.next == len(b.items) }
@@ -50,8 +52,8 @@ func (b *backlog) pop() *publication {
 	return p
 }
 
-// discard drops everything.
-func (b *backlog) discard() { *b = backlog{deflate: b.deflate} }
+// discard forgets everything that waits.
+func (b *backlog) discard() { *b = backlog{deflate: b.deflate, missed: b.missed} }
 
 // replace puts a publication in the place of an older one of the same quantity, which
 // it returns, or nil if there is none.

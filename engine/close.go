@@ -88,8 +88,8 @@ func (c *Conn) fail(err error) {
 	code, reason := closeFor(err)
 	c.loop.engine.logPeer("connection failed", c, err)
 	slow := errors.Is(err, handler.ErrSlowConsumer)
-	if slow {
-		c.backlog = nil
+	if slow && c.backlog != nil {
+		c.backlog.discard()
 	}
 	c.outbox.endWithClose(code, reason, slow)
 	c.linger()
@@ -177,7 +177,6 @@ func (c *Conn) drop(err error) {
 	closeSocket(fd)
 	c.decoder.Release()
 	c.outbox.discard()
-	c.backlog = nil
 	l.engine.release(c.admitted)
 	l.descriptorFreed()
 	c.signalDone()
@@ -191,15 +190,18 @@ func (c *Conn) drop(err error) {
 		}
 		c.closed()
 	}
+	c.backlog = nil
 }
 
 // closed hands the handler its last event.
 func (c *Conn) closed() {
 	if c.loop.engine.options.Mode == OnLoop {
+		c.tellMissed()
 		c.callClose()
 		return
 	}
 	c.handOver() // what came before, if this happens while reading
+	c.tellMissed()
 	c.notify(eventClose)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
 )
 
 // Counters is what an engine has done since it was made, and what it holds now. All
@@ -28,7 +29,24 @@ type Counters struct {
 	Closes            map[frame.CloseCode]uint64 // ended connections by the code their OnClose got
 	Drops             map[string]uint64          // connections that the engine ended, by reason
 	HandshakesRefused map[int]uint64             // by HTTP status
+	Missed            map[Missed]uint64          // publications that slow connections did not get
 }
+
+// Missed is how and where publications were dropped for a connection, or replaced by
+// newer ones.
+type Missed struct {
+	Policy handler.SlowPolicy // what dropped them
+	Topic  string             // what they were published to: "" for broadcasts, OtherTopics beyond 256 topics
+}
+
+// OtherTopics is where Counters.Missed counts all topics beyond those that it counts one
+// by one. It is not a valid topic.
+const OtherTopics = "other topics"
+
+const missedTopics = 256 // counted one by one
+
+// A missedCounter counts what connections missed of a topic, by policy.
+type missedCounter [handler.Conflate + 1]atomic.Uint64
 
 // loopCounters are one loop's part of the counters. Only the loop adds to them,
 // except where noted, so the additions are not contended.
@@ -54,6 +72,7 @@ type engineCounters struct {
 	closes   map[frame.CloseCode]uint64
 	drops    map[string]uint64
 	statuses map[int]uint64
+	missed   map[string]*missedCounter // by topic
 }
 
 func add[K comparable](mu *sync.Mutex, m *map[K]uint64, key K) {
@@ -68,6 +87,37 @@ func add[K comparable](mu *sync.Mutex, m *map[K]uint64, key K) {
 func (c *engineCounters) closed(code frame.CloseCode) { add(&c.mu, &c.closes, code) }
 func (c *engineCounters) dropped(reason string)       { add(&c.mu, &c.drops, reason) }
 func (c *engineCounters) refused(status int)          { add(&c.mu, &c.statuses, status) }
+
+// missedOf returns the counter of a topic.
+func (c *engineCounters) missedOf(topic string) *missedCounter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.missed[topic] == nil && len(c.missed) >= missedTopics {
+		topic = OtherTopics
+	}
+	counter := c.missed[topic]
+	if counter == nil {
+		if c.missed == nil {
+			c.missed = make(map[string]*missedCounter)
+		}
+		counter = new(missedCounter)
+		c.missed[topic] = counter
+	}
+	return counter
+}
+
+// missedTotals is what all counters of missed publications stand at. The lock is held.
+func (c *engineCounters) missedTotals() map[Missed]uint64 {
+	totals := make(map[Missed]uint64)
+	for topic, counter := range c.missed {
+		for policy := range counter {
+			if n := counter[policy].Load(); n > 0 {
+				totals[Missed{handler.SlowPolicy(policy), topic}] = n
+			}
+		}
+	}
+	return totals
+}
 
 // Counters takes a snapshot, from any goroutine. It costs a few dozen loads and no
 // stop of anything.
@@ -91,5 +141,6 @@ func (e *Engine) Counters() Counters {
 	e.count.mu.Lock()
 	defer e.count.mu.Unlock()
 	c.Closes, c.Drops, c.HandshakesRefused = maps.Clone(e.count.closes), maps.Clone(e.count.drops), maps.Clone(e.count.statuses)
+	c.Missed = e.count.missedTotals()
 	return c
 }

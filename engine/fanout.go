@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/weirws/weir/frame"
 )
@@ -14,13 +15,14 @@ const (
 )
 
 // A publication is one message on its way to the connections of all loops, which
-// share it. It is immutable.
+// share it. It is immutable, but for missed.
 type publication struct {
 	message  *frame.Prepared
 	quantity quantity
-	hash     uint64   // of quantity
-	topics   []string // the topic and the patterns that match it; nil of a broadcast
-	except   uint64   // an id; 0: nobody
+	hash     uint64                        // of quantity
+	topics   []string                      // the topic and the patterns that match it; nil of a broadcast
+	except   uint64                        // an id; 0: nobody
+	missed   atomic.Pointer[missedCounter] // nil until a connection misses it
 }
 
 // A quantity is what a publication is a value of, for connections that conflate.

@@ -96,21 +96,20 @@ func (e *Engine) Hub() handler.Hub { return hub{e} }
 // Broadcast queues a message for all connections, or those of a path. See
 // handler.Hub.
 func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int {
-	p := publication{}
-	n := h.Count(to.Path)
+	n, except := h.Count(to.Path), uint64(0)
 	if to.Except != nil {
-		p.except = to.Except.ID()
-		if c := h.engine.registry.find(p.except); c != nil && (to.Path == "" || c.Path() == to.Path) {
+		except = to.Except.ID()
+		if c := h.engine.registry.find(except); c != nil && (to.Path == "" || c.Path() == to.Path) {
 			n--
 		}
 	}
 	if to.Path == "" {
-		return h.post(p, n, op, payload)
+		return h.post(&publication{except: except}, n, op, payload)
 	}
 	reached := 0
-	for _, p.quantity.path = range h.pathsNamed(to.Path) {
-		if p.quantity.path != nil {
-			reached = h.post(p, n, op, payload)
+	for _, path := range h.pathsNamed(to.Path) {
+		if path != nil {
+			reached = h.post(&publication{quantity: quantity{path: path}, except: except}, n, op, payload)
 		}
 	}
 	return reached
@@ -134,7 +133,7 @@ func (h hub) Publish(topic string, op frame.Opcode, payload []byte, o handler.Pu
 		return 0, handler.ErrOpcode
 	}
 	s := &h.engine.subjects
-	p := publication{
+	p := &publication{
 		topics:   s.appendMatching([]string{topic}, topic),
 		quantity: quantity{topic: topic, key: o.Key},
 	}
@@ -150,14 +149,14 @@ func (h hub) Publish(topic string, op frame.Opcode, payload []byte, o handler.Pu
 
 // post encodes a message once and gives it to every loop, if it is for n connections
 // and that is more than none.
-func (h hub) post(p publication, n int, op frame.Opcode, payload []byte) int {
+func (h hub) post(p *publication, n int, op frame.Opcode, payload []byte) int {
 	if n <= 0 || op != frame.Text && op != frame.Binary {
 		return 0
 	}
 	p.message = frame.Prepare(op, payload, &h.engine.options.Deflate)
 	p.hash = maphash.Comparable(h.engine.subjects.seed, p.quantity)
 	for _, l := range h.engine.loops {
-		l.publish(&p)
+		l.publish(p)
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -45,6 +46,7 @@ type eventKind uint8
 const (
 	eventOpen eventKind = iota
 	eventMessage
+	eventMissed    // the payload is the number of messages and the topic
 	eventPeerClose // every message has been handled: answer the peer's close frame, or violation
 	eventDrain     // the messages that had arrived when the drain came are handled: close
 	eventClose
@@ -92,6 +94,20 @@ func (b *batch) add(m frame.Message, rest int) {
 	b.events = append(b.events, ev)
 	b.load += 1<<loadShift + int64(len(m.Payload))
 }
+
+// addMissed appends the event that n messages of a topic were dropped.
+func (b *batch) addMissed(topic string, n int) {
+	length := missedBytes + len(topic)
+	if b.small == nil {
+		b.small = frame.NewBuffer(length)
+	}
+	b.events = append(b.events, event{kind: eventMissed, start: len(b.small.B), length: length})
+	b.small.Append(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	b.small.Append([]byte(topic))
+	b.load += 1<<loadShift + int64(length)
+}
+
+const missedBytes = 8 // before the topic
 
 // join appends the events of another batch, which is recycled.
 func (b *batch) join(next *batch) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -61,6 +62,10 @@ func (c *Conn) handle(b *batch, ev *event) (load int64, called bool) {
 		}
 		c.callMessage(ev.op, payload)
 		ev.buffer.Release()
+	case eventMissed:
+		payload := b.payload(ev)
+		c.callMissed(string(payload[missedBytes:]), int(binary.LittleEndian.Uint64(payload)))
+		return 1<<loadShift + int64(len(payload)), true
 	case eventPeerClose:
 		c.ask(wantFinish)
 		return 0, false

@@ -30,7 +30,7 @@ func (c *Conn) setPolicy(p handler.SlowPolicy) {
 	c.backlog.places = nil
 	if p == handler.Disconnect {
 		c.outbox.putAll(c.backlog)
-		c.backlog = nil
+		c.refilled()
 		c.flush()
 	}
 }
@@ -38,10 +38,10 @@ func (c *Conn) setPolicy(p handler.SlowPolicy) {
 // holdsBack reports whether a publication is not for the outbox yet: others wait
 // already, or the socket is full and the policy is to drop something if that lasts.
 func (c *Conn) holdsBack(p *publication) bool {
-	if c.backlog != nil {
-		return true
+	if c.policy == handler.Disconnect {
+		return false
 	}
-	return c.policy != handler.Disconnect && (c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message))
+	return c.backlog != nil || c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message)
 }
 
 // hold puts a publication in the backlog, or acts on the policy if that is full. It
@@ -80,11 +80,66 @@ func (c *Conn) hold(p *publication) (tell bool) {
 }
 
 // missed accounts for a publication that the connection will not get.
-func (c *Conn) missed(*publication) {}
+func (c *Conn) missed(p *publication) {
+	counter := p.missed.Load()
+	if counter == nil {
+		counter = c.loop.engine.count.missedOf(p.quantity.topic)
+		p.missed.Store(counter)
+	}
+	counter[c.policy].Add(1)
+	if _, ok := c.callee().(handler.MissedHandler); !ok {
+		return
+	}
+	if c.backlog.missed == nil {
+		c.backlog.missed = make(map[string]int)
+	}
+	c.backlog.missed[p.quantity.topic]++
+}
 
-// refilled follows on the move of publications from the backlog to the outbox.
+// refilled follows on the move of publications from the backlog to the outbox: the
+// peer reads again, and the handler is told what it has missed.
 func (c *Conn) refilled() {
-	if c.backlog != nil && c.backlog.isEmpty() {
+	b := c.backlog
+	if b == nil {
+		return
+	}
+	if len(b.missed) > 0 && c.state == stateOpen {
+		if c.inbox.isFull(&c.loop.engine.options) {
+			c.wakeBefore(c.loop.now) // a later tick will tell
+		} else {
+			c.tellMissed()
+		}
+	}
+	if b.isEmpty() && len(b.missed) == 0 {
 		c.backlog = nil
+	}
+}
+
+// tellMissed tells the handler what the connection has missed.
+func (c *Conn) tellMissed() {
+	if c.backlog == nil || len(c.backlog.missed) == 0 {
+		return
+	}
+	all := c.backlog.missed
+	c.backlog.missed = nil
+	if c.loop.engine.options.Mode == OnLoop {
+		for topic, n := range all {
+			c.callMissed(topic, n)
+		}
+		return
+	}
+	events := batches.Get().(*batch)
+	for topic, n := range all {
+		events.addMissed(topic, n)
+	}
+	if c.inbox.give(events) {
+		c.loop.runnable(c)
+	}
+}
+
+func (c *Conn) callMissed(topic string, n int) {
+	defer c.recovered()
+	if h, ok := c.callee().(handler.MissedHandler); ok {
+		h.OnMissed(c, topic, n)
 	}
 }

@@ -75,6 +75,9 @@ func (c *Conn) onDeadline() {
 		c.wake(c.loop.at(farAhead))
 	case stateOpen:
 		c.checkAlive()
+		if c.fd >= 0 && c.backlog != nil {
+			c.flush()
+		}
 	case statePeerClose:
 		// The handler takes too long to answer what came before the close frame.
 		c.startFinishing()

@@ -31,6 +31,16 @@ type Handler interface {
 	OnClose(c Conn, s CloseStatus)
 }
 
+// A MissedHandler is a Handler that wants to know what slow connections miss. A
+// Handler need not be one.
+type MissedHandler interface {
+	// OnMissed is called when n messages that were published to topic have been
+	// dropped for c, or replaced by newer ones, as its SlowPolicy says: once c reads again,
+	// and at the latest before OnClose. topic is "" for broadcasts. It comes in order with
+	// the other callbacks of c, after OnOpen and before OnClose. The sum of all n is exact.
+	OnMissed(c Conn, topic string, n int)
+}
+
 // CloseStatus says how a connection ended.
 type CloseStatus struct {
 	// Code is the one in the peer's close frame: 1005 (frame.CloseNoStatus) if
