@@ -75,6 +75,9 @@ type Config struct {
 // Scenarios are the names that Config.Scenario may have.
 func Scenarios() []string { return slices.Sorted(maps.Keys(scenarios)) }
 
+// opening reports whether what is measured is how connections are opened.
+func (c Config) opening() bool { return scenarios[c.Scenario].opening }
+
 // Describe says in a line what a scenario does and what Config.Rate is in it.
 func Describe(scenario string) string { return scenarios[scenario].about }
 

@@ -21,8 +21,8 @@ func newRamp(s *session) *ramp {
 }
 
 // dial opens connection i, when there is a slot for it; its handshake time counts from
-// due. then, which may be nil, is called on the loop with the time it took.
-func (r *ramp) dial(i int, h handler.Handler, due int64, then func(took int64)) error {
+// due.
+func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 	s := r.s
 	from, err := s.job.Config.source(s.job.URL, s.job.First+i)
 	if err != nil {
@@ -41,9 +41,6 @@ func (r *ramp) dial(i int, h handler.Handler, due int64, then func(took int64)) 
 		}
 		s.mu.Unlock()
 		<-r.slots
-		if err == nil && then != nil {
-			then(took)
-		}
 	})
 	return nil
 }
@@ -59,26 +56,46 @@ func (r *ramp) wait() {
 	}
 }
 
+// awaitTurn waits until connection i is due to be opened, and returns when that was, or
+// false if it is not wanted any more.
+func (s *session) awaitTurn(i int, began int64, stopped func() bool) (due int64, ok bool) {
+	due = now()
+	if c := s.job.Config; c.opening() && c.Rate > 0 {
+		turn := float64(i*c.Workers + s.job.Worker)
+		due = began + int64(turn*float64(time.Second)/c.Rate)
+		for left := due - now(); left > 0 && !stopped(); left = due - now() {
+			sleep(time.Duration(min(left, int64(sweepInterval))))
+		}
+	}
+	return due, !stopped()
+}
+
 // openAll opens the connections of a round, unless stopped says that they are not
 // wanted any more.
 func (s *session) openAll(sc scenario, stopped func() bool) error {
 	r := newRamp(s)
-	began := time.Now()
+	began, used := now(), cpuTime()
 	for i := range sc.size() {
-		if stopped() {
+		due, ok := s.awaitTurn(i, began, stopped)
+		if !ok {
 			break
 		}
-		if err := r.dial(i, sc.handler(i), now(), nil); err != nil {
+		if err := r.dial(i, sc.handler(i), due); err != nil {
 			return err
 		}
 	}
 	r.wait()
+	took := max(1, now()-began)
+	cost := ClientCost{}
 	s.mu.Lock()
-	s.tally.Opening = time.Since(began)
+	s.tally.Opening = time.Duration(took)
 	s.tally.Opened = int(s.tally.Handshakes.Count())
+	if s.job.Config.opening() {
+		s.tally.Measured = s.tally.Opening
+		cost.CPU = float64(cpuTime()-used) / float64(took)
+	}
 	opened := s.tally.Opened
 	s.mu.Unlock()
-	cost := ClientCost{}
 	if after := heap(); opened > 0 && after > s.heapBefore {
 		cost.HeapPerConnection = float64(after-s.heapBefore) / float64(opened)
 	}

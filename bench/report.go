@@ -49,6 +49,7 @@ type Round struct {
 type ServerCost struct {
 	CPU              float64       `json:"cpu"` // in processors
 	CPUPerMessage    time.Duration `json:"cpu_per_message_ns"`
+	CPUPerConnection time.Duration `json:"cpu_per_connection_ns"` // for opening it; only where that is measured
 	Switches         uint64        `json:"context_switches"`
 	RSS              int64         `json:"rss"`                // in bytes
 	RSSPerConnection float64       `json:"rss_per_connection"` // what it grew by while connections were opened
@@ -93,7 +94,7 @@ var metrics = []struct {
 	about string
 	of    func(r *Round) (value float64, ok bool)
 }{
-	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), true }},
+	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), r.Sent > 0 }},
 	{"mean", Seconds, "latency, mean", func(r *Round) (float64, bool) { return r.Latency.Mean().Seconds(), r.Latency.Count() > 0 }},
 	{"p50", Seconds, "latency, median", latencyAt(50)},
 	{"p90", Seconds, "latency, 90 % below", latencyAt(90)},
@@ -107,8 +108,12 @@ var metrics = []struct {
 	{"reach", Percent, "deliveries that came, of those expected", func(r *Round) (float64, bool) {
 		return 100 * (1 - float64(r.Lost+r.Wrong)/float64(max(1, r.Expected))), r.Subscribers > 0 && r.Expected > 0
 	}},
+	{"connect.rate", PerSecond, "connections opened per second", func(r *Round) (float64, bool) {
+		return float64(r.Opened) / max(r.Opening.Seconds(), 1e-9), r.Opened > 0
+	}},
 	{"connect.p50", Seconds, "opening handshake, median", handshakeAt(50)},
 	{"connect.p99", Seconds, "opening handshake, 99 % below", handshakeAt(99)},
+	{"connect.max", Seconds, "opening handshake, longest", handshakeAt(100)},
 	{"sendlag.p99", Seconds, "how late messages were sent, 99 % below", func(r *Round) (float64, bool) {
 		return r.SendLag.At(99).Seconds(), r.SendLag.Count() > 0
 	}},
@@ -128,7 +133,12 @@ var metrics = []struct {
 	{"client.cpu", CPUs, "processors that the workers used", func(r *Round) (float64, bool) { return r.clientCPU(), true }},
 	{"client.heap", Bytes, "heap of the workers for each connection", func(r *Round) (float64, bool) { return r.clientHeap() }},
 	{"server.cpu", CPUs, "processors that the server used", server(func(s *ServerCost) float64 { return s.CPU })},
-	{"server.cpu.message", Seconds, "CPU time of the server for each message received", server(func(s *ServerCost) float64 { return s.CPUPerMessage.Seconds() })},
+	{"server.cpu.message", Seconds, "CPU time of the server for each message received", func(r *Round) (float64, bool) {
+		return perItem(r, func(s *ServerCost) time.Duration { return s.CPUPerMessage })
+	}},
+	{"server.cpu.connection", Seconds, "CPU time of the server for each connection opened", func(r *Round) (float64, bool) {
+		return perItem(r, func(s *ServerCost) time.Duration { return s.CPUPerConnection })
+	}},
 	{"server.rss.connection", Bytes, "memory that the server grew by for each connection", server(func(s *ServerCost) float64 { return s.RSSPerConnection })},
 	{"server.switches", Count, "context switches of the server", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
 }
@@ -156,6 +166,15 @@ func server(of func(*ServerCost) float64) func(*Round) (float64, bool) {
 		}
 		return of(r.Server), true
 	}
+}
+
+// perItem is a cost for each of something, unless there was none.
+func perItem(r *Round, of func(*ServerCost) time.Duration) (float64, bool) {
+	if r.Server == nil {
+		return 0, false
+	}
+	cost := of(r.Server)
+	return cost.Seconds(), cost > 0
 }
 
 func total(causes map[string]int) (n uint64) {

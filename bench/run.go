@@ -50,9 +50,9 @@ type director struct {
 
 	progress Progress
 	began    time.Time
-	idle     processSample // before there were connections
-	full     processSample // with all connections
-	first    sample        // at the beginning of what is measured
+	before   sample // there were connections
+	full     sample // with all connections
+	first    sample // at the beginning of what is measured
 	last     sample
 }
 
@@ -63,13 +63,13 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 		d.pid = c.PIDs[target]
 	}
 	var err error
-	if d.idle, err = sampleProcess(d.pid); err != nil {
-		return nil, err
-	}
 	if d.workers, err = startWorkers(c); err != nil {
 		return nil, err
 	}
 	defer d.workers.end()
+	if d.before, err = takeSample(d.pid); err != nil {
+		return nil, err
+	}
 	seed := rand.Uint64()
 	for i := range c.Workers {
 		first := i * c.Connections / c.Workers
@@ -95,7 +95,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 		return nil, err
 	}
 	var err error
-	if d.full, err = sampleProcess(d.pid); err != nil {
+	if d.full, err = takeSample(d.pid); err != nil {
 		return nil, err
 	}
 	published, err := d.load(ctx, opened)
@@ -125,7 +125,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 func (d *director) load(ctx context.Context, opened int) ([]publications, error) {
 	start := now() + int64(startDelay)
 	sp := span{Start: start, Begin: start, End: start}
-	if opened > 0 {
+	if opened > 0 && !d.config.opening() {
 		sp.Begin += int64(d.config.WarmUp)
 		sp.End = sp.Begin + int64(d.config.Duration)
 	}
@@ -192,6 +192,9 @@ func (d *director) gather(ctx context.Context, wanted func(event) bool) error {
 
 // cost fills in what the round cost, besides the workers' part.
 func (d *director) cost(r *Round, opened int) {
+	if d.config.opening() {
+		d.first, d.last = d.before, d.full
+	}
 	wall := d.last.at.Sub(d.first.at)
 	if wall <= 0 {
 		return
@@ -209,7 +212,10 @@ func (d *director) cost(r *Round, opened int) {
 	if r.Received > 0 {
 		r.Server.CPUPerMessage = time.Duration(float64(server) / float64(r.Received))
 	}
+	if opened > 0 && d.config.opening() {
+		r.Server.CPUPerConnection = time.Duration(float64(server) / float64(opened))
+	}
 	if opened > 0 {
-		r.Server.RSSPerConnection = float64(d.full.rss-d.idle.rss) / float64(opened)
+		r.Server.RSSPerConnection = float64(d.full.process.rss-d.before.process.rss) / float64(opened)
 	}
 }

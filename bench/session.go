@@ -37,11 +37,13 @@ type scenario interface {
 
 // scenarios are all there are, by name.
 var scenarios = map[string]struct {
-	about string
-	make  func(*session) scenario
+	about   string
+	make    func(*session) scenario
+	opening bool // what is measured is how connections are opened
 }{
-	"echo":   {"messages come back as they were sent; --rate is messages per second", newEcho},
-	"fanout": {"what is published reaches all connections once and in order; --rate is publications per second", newFanout},
+	"connect": {"connections are opened; --rate is connections per second", newConnect, true},
+	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false},
+	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false},
 }
 
 // A session is one worker's part of one round: the connections and what they see.

@@ -48,6 +48,12 @@ func digits(v float64, whole bool) string {
 
 // loop says how messages were sent, and what latencies therefore mean.
 func (c Config) loop() string {
+	if c.opening() {
+		if c.Rate == 0 {
+			return fmt.Sprintf("as fast as the server takes them, %d handshakes under way for each worker", mostDialling)
+		}
+		return fmt.Sprintf("open loop, %s: handshakes count from when they were due", PerSecond.format(c.Rate))
+	}
 	if c.Rate > 0 {
 		return fmt.Sprintf("open loop, %s: latency counts from when a message was due", PerSecond.format(c.Rate))
 	}
@@ -62,8 +68,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	if c.Scenario == "fanout" {
 		what = fmt.Sprintf("subscribers, %d publishers", c.Publishers)
 	}
-	fmt.Fprintf(b, "%s: %d %s, %d bytes, %d × %v after %v of warm-up, %d workers\n%s\n",
-		c.Scenario, c.Connections, what, c.PayloadBytes, c.Rounds, c.Duration, c.WarmUp, c.Workers, c.loop())
+	fmt.Fprintf(b, "%s: %d %s, %d workers, %d rounds", c.Scenario, c.Connections, what, c.Workers, c.Rounds)
+	if !c.opening() {
+		fmt.Fprintf(b, " of %v after %v of warm-up, %d bytes", c.Duration, c.WarmUp, c.PayloadBytes)
+	}
+	fmt.Fprintf(b, "\n%s\n", c.loop())
 	for i := range r.Targets {
 		r.writeTarget(b, i)
 	}
