@@ -24,8 +24,9 @@ type fact struct{ name, text string }
 
 // listening tells where the server listens and what its limits are. asked is the
 // number of connections that was asked for, 0 if none was.
-func (a announcer) listening(e *engine.Engine, asked int) {
-	facts := append(addresses(e.Addr(), e.Options().TLS != nil), limits(e.Options())...)
+func (a announcer) listening(e *engine.Engine, asked int, f *feedServer) {
+	facts := append(addresses(e.Addr(), e.Options().TLS != nil, f), limits(e.Options())...)
+	facts = append(facts, f.secrets()...)
 	if most := e.Options().MaxConnections; asked > most {
 		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for %d connections, not %d: raise it (ulimit -Hn)", most, asked)})
 	}
@@ -45,7 +46,7 @@ func (a announcer) listening(e *engine.Engine, asked int) {
 }
 
 // addresses are the URLs under which the server is reached.
-func addresses(addr net.Addr, secure bool) []fact {
+func addresses(addr net.Addr, secure bool, f *feedServer) []fact {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return []fact{{"listening", addr.String()}}
@@ -58,12 +59,13 @@ func addresses(addr net.Addr, secure bool) []fact {
 	if secure {
 		s = "s"
 	}
-	return []fact{
+	httpURL, wsURL := "http"+s+"://"+host, "ws"+s+"://"+host
+	return append([]fact{
 		{"listening", addr.String()},
-		{"page", "http" + s + "://" + host + "/"},
-		{"echo", "ws" + s + "://" + host + "/echo"},
-		{"broadcast", "ws" + s + "://" + host + "/broadcast"},
-	}
+		{"page", httpURL + "/"},
+		{"echo", wsURL + "/echo"},
+		{"broadcast", wsURL + "/broadcast"},
+	}, f.facts(httpURL, wsURL)...)
 }
 
 // limits are the bounds that matter for sizing a machine.

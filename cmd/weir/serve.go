@@ -35,9 +35,13 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	feed, err := newFeed(o.feed)
+	if err != nil {
+		return err
+	}
 	s := &server{said: announcer{w: stderr, json: o.json, log: o.logger}}
-	o.engine.HTTP = newSite(s.isReady)
-	o.engine.Mux = newRoutes()
+	o.engine.HTTP = newSite(s.isReady, feed)
+	o.engine.Mux = newRoutes(feed)
 	if s.engine, err = engine.New(o.engine); err != nil {
 		return err
 	}
@@ -46,17 +50,18 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.engine.Start(); err != nil {
 		return startError(err, s.engine.Options())
 	}
-	s.said.listening(s.engine, o.engine.MaxConnections)
+	s.said.listening(s.engine, o.engine.MaxConnections, feed)
 	return s.run(ctx, signals)
 }
 
 // newRoutes are the WebSocket paths.
-func newRoutes() *handler.Mux {
+func newRoutes(f *feedServer) *handler.Mux {
 	m := handler.NewMux()
 	m.Handle("/echo", handler.Echo{})
 	m.Handle("/broadcast", handler.Func(func(c handler.Conn, op frame.Opcode, payload []byte) {
 		c.Hub().Broadcast(op, payload, handler.Audience{Path: c.Path()})
 	}))
+	f.addRoutes(m)
 	return m
 }
 

@@ -26,6 +26,7 @@ type serveOptions struct {
 	engine engine.Options
 	logger *slog.Logger
 	json   bool // everything said is a record in JSON
+	feed   *feedOptions
 }
 
 // parseServe reads the flags of serve. Records are written to stderr.
@@ -47,6 +48,10 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 	limitFlags(fs, &o, defaults)
 	timeFlags(fs, &o, defaults)
 	compressionFlags(fs, &o.Deflate)
+	feed, err := feedFlags(fs)
+	if err != nil {
+		return serveOptions{}, err
+	}
 	fs.Var(choice(&logLevel, "info", "debug", "warn", "error"), "log-level", "least `level` of what is logged: debug, info, warn or error")
 	fs.Var(choice(&logFormat, "text", "json"), "log-format", "`format` of the log: text or json")
 
@@ -60,12 +65,15 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 	if err := checkServe(fs, &o, defaults); err != nil {
 		return serveOptions{}, err
 	}
+	if err := feed.check(fs, o, defaults); err != nil {
+		return serveOptions{}, err
+	}
 	if o.TLS, err = security.options(); err != nil {
 		return serveOptions{}, err
 	}
 	o.Mode = map[string]engine.Mode{"workers": engine.Workers, "service": engine.Service, "loop": engine.OnLoop}[handlers]
 	o.Logger = newLogger(stderr, logLevel, logFormat)
-	return serveOptions{engine: o, logger: o.Logger, json: logFormat == "json"}, nil
+	return serveOptions{engine: o, logger: o.Logger, json: logFormat == "json", feed: feed}, nil
 }
 
 // engineDefaults asks an engine for them, so that they stand in one place only.
@@ -138,7 +146,7 @@ func checkServe(fs *flag.FlagSet, o *engine.Options, d engine.Options) error {
 			return usagef("--address is %q; with --network %s it must be host:port, such as 127.0.0.1:7681 or :7681", o.Address, o.Network)
 		}
 	}
-	hard := cmp.Or(o.OutboxHardBytes, max(d.OutboxHardBytes, o.OutboxSoftBytes))
+	hard := outboxHard(*o, d)
 	if soft := cmp.Or(o.OutboxSoftBytes, d.OutboxSoftBytes); hard < soft {
 		return usagef("--outbox-hard %d is below --outbox-soft %d; it must be at least that", hard, soft)
 	}
@@ -148,6 +156,11 @@ func checkServe(fs *flag.FlagSet, o *engine.Options, d engine.Options) error {
 		}
 	}
 	return nil
+}
+
+// outboxHard is the bound that the engine will have.
+func outboxHard(o, d engine.Options) int {
+	return cmp.Or(o.OutboxHardBytes, max(d.OutboxHardBytes, o.OutboxSoftBytes))
 }
 
 // isHostPort reports whether s is host:port with a port that there can be.

@@ -10,20 +10,12 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// newSite serves what is no WebSocket: the chat page and the health checks. ready
-// reports whether the server takes connections.
-func newSite(ready func() bool) http.Handler {
-	page, err := fs.Sub(pageFiles, "page")
-	if err != nil {
-		panic(err) // the directory is embedded above
-	}
+// newSite serves what is no WebSocket: the chat page, the health checks, and what the feed
+// has, if there is one. ready reports whether the server takes connections.
+func newSite(ready func() bool, f *feedServer) http.Handler {
 	m := http.NewServeMux()
-	for path, file := range map[string]string{"/{$}": "index.html", "/chat.css": "chat.css", "/chat.js": "chat.js"} {
-		m.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-			secure(w.Header())
-			http.ServeFileFS(w, r, page, file)
-		})
-	}
+	addFiles(m, map[string]string{"/{$}": "index.html", "/chat.css": "chat.css", "/chat.js": "chat.js"})
+	f.addPages(m)
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
 	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {
@@ -33,6 +25,20 @@ func newSite(ready func() bool) http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	return m
+}
+
+// addFiles serves files of the page's directory under their paths.
+func addFiles(m *http.ServeMux, files map[string]string) {
+	page, err := fs.Sub(pageFiles, "page")
+	if err != nil {
+		panic(err) // the directory is embedded above
+	}
+	for path, file := range files {
+		m.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			secure(w.Header())
+			http.ServeFileFS(w, r, page, file)
+		})
+	}
 }
 
 // secure lets the page use nothing but what this server serves.

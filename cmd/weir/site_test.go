@@ -36,7 +36,7 @@ func TestSite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			newSite(tt.ready).ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, http.NoBody))
+			newSite(tt.ready, nil).ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, http.NoBody))
 			if w.Code != tt.status || w.Header().Get("Content-Type") != tt.contentType || !strings.Contains(w.Body.String(), tt.body) {
 				t.Errorf("%s %s: %d, %q, %.200q; want %d, %q, %q", tt.method, tt.path,
 					w.Code, w.Header().Get("Content-Type"), w.Body, tt.status, tt.contentType, tt.body)

@@ -110,6 +110,9 @@ func New(o Options) (*Feed, error) {
 	}, nil
 }
 
+// Options returns the options with their defaults.
+func (f *Feed) Options() Options { return f.options }
+
 // Published says which offsets messages were given.
 type Published struct {
 	Topic  string `json:"topic"`
