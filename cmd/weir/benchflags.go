@@ -28,18 +28,12 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	benchLoadFlags(fs, &o.config)
 	benchRunFlags(fs, &o)
-	var words []string
-	for rest := args; len(rest) > 0; {
-		var err error
-		if rest, err = parse(fs, rest, stdout); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				printScenarios(stdout)
-			}
-			return o, err
+	words, err := parseWords(fs, args, stdout)
+	if err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			printScenarios(stdout)
 		}
-		if len(rest) > 0 {
-			words, rest = append(words, rest[0]), rest[1:]
-		}
+		return o, err
 	}
 	scenarios := join(bench.Scenarios(), "and")
 	switch {

@@ -29,6 +29,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve echo, broadcast and a chat page", serve},
+		{"dial", "talk to a WebSocket server from the terminal", dial},
 		{"cert", "make a certificate for development", cert},
 		{"bench", "load a WebSocket server and measure it", loadTest},
 		{"version", "print the version", version},

@@ -161,19 +161,35 @@ func parse(fs *flag.FlagSet, args []string, stdout io.Writer) ([]string, error) 
 	return nil, nil
 }
 
+// parseWords is parse for a command with arguments, which flags may stand before,
+// between and behind. It returns them.
+func parseWords(fs *flag.FlagSet, args []string, stdout io.Writer) (words []string, err error) {
+	for len(args) > 0 {
+		if args, err = parse(fs, args, stdout); err != nil {
+			return nil, err
+		}
+		if len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	return words, nil
+}
+
 func unknownFlag(fs *flag.FlagSet, name string) error {
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	command, _, _ := strings.Cut(fs.Name(), " ")
 	if near, ok := nearest(name, names); ok {
-		return usagef("%s has no flag --%s; did you mean --%s?", fs.Name(), name, near)
+		return usagef("%s has no flag --%s; did you mean --%s?", command, name, near)
 	}
-	return usagef("%s has no flag --%s; \"weir help %s\" tells those it has", fs.Name(), name, fs.Name())
+	return usagef("%s has no flag --%s; \"weir help %s\" tells those it has", command, name, command)
 }
 
 // given reports whether the flag was among the arguments.
 func given(fs *flag.FlagSet, name string) bool { return fs.Lookup(name).Value.(*value).given }
 
-// printUsage lists the flags.
+// printUsage lists the flags. The name of fs is that of the command, and behind it what
+// arguments it takes.
 func printUsage(fs *flag.FlagSet, w io.Writer) {
 	fmt.Fprintf(w, "usage: weir %s [flags]\n\n", fs.Name())
 	fs.VisitAll(func(f *flag.Flag) {

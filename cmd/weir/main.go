@@ -1,6 +1,7 @@
 // Command weir serves WebSocket connections.
 //
 //	weir serve		listen on 127.0.0.1:7681, with a chat page to try
+//	weir dial URL		send lines to a server, and print its messages
 //	weir cert		make a certificate, to try TLS with
 //	weir bench echo URL	load a server and measure it
 //	weir help serve		the flags of a command
