@@ -155,7 +155,8 @@ func (f *Feed) privateSubject(c handler.Conn) string {
 // attach makes publications reach the connections of hub.
 func (f *Feed) attach(hub handler.Hub) {
 	if f.hub.Load() == nil {
-		f.hub.CompareAndSwap(nil, &hub)
+		first := hub // only now on the heap
+		f.hub.CompareAndSwap(nil, &first)
 	}
 }
 

@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"slices"
+
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 )
@@ -23,7 +25,7 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 	if failed := f.mayFollow(s, name); failed != nil {
 		return failed
 	}
-	if s.topics[name] {
+	if slices.Contains(s.topics, name) {
 		return errSubscribed
 	}
 	if m, ok := s.marks[name]; ok {
@@ -62,7 +64,7 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 	defer t.mu.Unlock()
 	rest := t.history.after(first.last, t.history.bytes, true)
 	if s.sendPage(t, rest, "history", s.send) && s.conn.Subscribe(t.subject) == nil {
-		s.topics[t.name] = true
+		s.topics = append(s.topics, t.name)
 	}
 	return nil
 }
@@ -82,17 +84,18 @@ func (f *Feed) followInTurn(s *session, t *topic, at cursor) *failure {
 	case !all.whole:
 		s.stop(t, all, send)
 	case s.replay(t, all, send) && s.conn.Subscribe(t.subject) == nil:
-		s.topics[t.name] = true
+		s.topics = append(s.topics, t.name)
 	}
 	return nil
 }
 
 // unfollow ends a subscription. The reply comes behind the last message.
 func (f *Feed) unfollow(s *session, name string) *failure {
-	if !s.topics[name] {
+	i := slices.Index(s.topics, name)
+	if i < 0 {
 		return errNotSubscribed
 	}
-	delete(s.topics, name)
+	s.topics = slices.Delete(s.topics, i, i+1)
 	s.parted = true
 	_ = s.conn.Unsubscribe(f.subject(name)) // an engine that has ended sends nothing more
 	send, done := f.inTurn(s)
@@ -128,6 +131,9 @@ func (s *session) replay(t *topic, p start, send func(*frame.Prepared) bool) boo
 func (s *session) stop(t *topic, p start, send func(*frame.Prepared) bool) {
 	if !s.sendPage(t, p.page, p.reason, send) {
 		return
+	}
+	if s.marks == nil {
+		s.marks = make(map[string]mark)
 	}
 	s.marks[t.name] = mark{offset: p.last, sent: s.sent}
 	send(prepare(subscribedReply{Type: "more", Topic: t.name, Epoch: t.epoch, Offset: p.last}))

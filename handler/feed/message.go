@@ -39,6 +39,12 @@ func Bytes(data []byte) Message {
 	return Message{field: "text", value: encode(string(data))}
 }
 
+// maxSize is an upper bound of what appendMessage appends.
+func (m Message) maxSize(topic string) int {
+	const rest = 80 // field names, punctuation and the digits of the offset
+	return rest + len(topic) + len(m.value)
+}
+
 // appendMessage appends the JSON object that subscribers get.
 func appendMessage(dst []byte, topic string, offset uint64, m Message) []byte {
 	if m.field == "" {

@@ -3,10 +3,8 @@ package feed
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,13 +24,13 @@ type session struct {
 	conn      handler.Conn
 	publish   right
 	subscribe right
-	topics    map[string]bool // subscribed to
-	parted    bool            // has ever unsubscribed, see doc.go
+	topics    []string // subscribed to
+	parted    bool     // has ever unsubscribed, see doc.go
 
 	// How far the client is known to have read the history that it was sent.
 	sent  uint64          // bytes
 	read  uint64          // of those
-	marks map[string]mark // by topic: where it was told that there is more
+	marks map[string]mark // by topic: where it was told that there is more; nil before
 }
 
 // A mark is a place in what a connection was sent. A client that goes on from there has
@@ -63,7 +61,7 @@ func (f *Feed) OnOpen(c handler.Conn, r *handler.Request) error {
 	if token == "" {
 		token = query.Get("token")
 	}
-	s := &session{conn: c, topics: make(map[string]bool), marks: make(map[string]mark)}
+	s := &session{conn: c}
 	if s.publish, s.subscribe, ok = f.rights(token); !ok {
 		refusal := handler.Refuse(http.StatusUnauthorized, "a valid token is needed")
 		refusal.Header.Set("WWW-Authenticate", "Bearer")
@@ -156,7 +154,7 @@ func (f *Feed) do(s *session, r *request) *failure {
 		return f.tellPresence(s, r.Topic)
 	case "info":
 		s.send(prepare(infoReply{
-			Type: "info", Subscriptions: slices.AppendSeq(make([]string, 0, len(s.topics)), maps.Keys(s.topics)),
+			Type: "info", Subscriptions: append([]string{}, s.topics...),
 			Subscribe: append([]string{}, s.subscribe.patterns...), Publish: append([]string{}, s.publish.patterns...),
 		}))
 	case "ping":

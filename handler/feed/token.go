@@ -117,12 +117,14 @@ func newRight(patterns []string, c claims) right {
 	return r
 }
 
+var everything = []string{">"}
+
 // rights returns what the bearer of a token may do, and false if nobody has signed it or
 // if it is "" and nothing can be done without one.
 func (f *Feed) rights(token string) (publish, subscribe right, ok bool) {
 	open := len(f.options.SubscribeKeys) == 0
 	if open {
-		subscribe = right{patterns: []string{">"}}
+		subscribe = right{patterns: everything}
 	}
 	if token == "" {
 		return publish, subscribe, open

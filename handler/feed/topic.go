@@ -31,7 +31,7 @@ func (t *topic) publish(hub *handler.Hub, now func() time.Time, b bounds, messag
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, m := range messages {
-		payload := appendMessage(nil, t.name, t.history.last+1, m)
+		payload := appendMessage(make([]byte, 0, m.maxSize(t.name)), t.name, t.history.last+1, m)
 		t.history.add(entry{message: frame.Prepare(frame.Text, payload, nil), at: now()}, b)
 		if hub != nil {
 			// Subject and opcode are valid, which is all that an error could be about.
