@@ -182,13 +182,14 @@ func TestFanoutTellsReordering(t *testing.T) {
 
 // TestFanoutTellsWhoIsLast has one subscriber that gets everything late.
 func TestFanoutTellsWhoIsLast(t *testing.T) {
-	var slow atomic.Bool
+	var taken atomic.Bool
 	c := quickFanout(serveRoom(t, func() answers {
-		if slow.Swap(true) {
-			return echoed
-		}
+		slow := false
 		return func(n int, kind int, m []byte) []reply {
-			if n%50 == 0 {
+			if n == 0 { // publishers receive nothing
+				slow = !taken.Swap(true)
+			}
+			if slow && n%50 == 0 {
 				time.Sleep(stall) // the server's, not the test's: everyone behind it waits as well
 			}
 			return echoed(n, kind, m)
