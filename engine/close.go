@@ -179,10 +179,10 @@ func (c *Conn) drop(err error) {
 	c.outbox.discard()
 	l.engine.release(c.admitted)
 	l.descriptorFreed()
-	c.signalDone()
 	if c.client != nil {
 		c.dialEnded(dialing, err)
 	}
+	c.signalDone()
 	if c.opened {
 		l.engine.count.closed(c.ending.status.Code)
 		if err := c.ending.status.Err; err != nil {
