@@ -8,13 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/big"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -58,7 +56,7 @@ func cert(_ context.Context, args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if err := writeNew(force, pemFile{certFile, certificate, 0o644}, pemFile{keyFile, key, 0o600}); err != nil {
+	if err := writeNew(force, newFile{certFile, certificate, 0o644}, newFile{keyFile, key, 0o600}); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s and %s are for %s, until %s; not for production: nobody has signed them.\n"+
@@ -109,44 +107,4 @@ func selfSigned(hosts []string, end time.Time) (certificate, key []byte, err err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
-}
-
-// A pemFile is a file to write.
-type pemFile struct {
-	name    string
-	content []byte
-	mode    os.FileMode
-}
-
-// writeNew writes files. Those that exist are an error, before anything is written, or
-// replaced in one step each, so that a server that follows them never reads half of one.
-func writeNew(replace bool, files ...pemFile) error {
-	for _, f := range files {
-		if _, err := os.Lstat(f.name); err == nil && !replace {
-			return fmt.Errorf("%s exists already; to replace it, say --force", f.name)
-		}
-	}
-	for _, f := range files {
-		if err := f.write(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write replaces the file by way of a new one beside it.
-func (f pemFile) write() error {
-	next, err := os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(f.content)
-	err = errors.Join(err, next.Chmod(f.mode), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), f.name)
-	}
-	if err != nil {
-		_ = os.Remove(next.Name())
-	}
-	return err
 }

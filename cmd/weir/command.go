@@ -32,6 +32,7 @@ func commands() []command {
 		{"dial", "talk to a WebSocket server from the terminal", dial},
 		{"cert", "make a certificate for development", cert},
 		{"bench", "load a WebSocket server and measure it", loadTest},
+		{"client-js", "write the browser's part of named messages", clientJS},
 		{"version", "print the version", version},
 		{"help", "explain a command", help},
 	}

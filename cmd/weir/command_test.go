@@ -8,7 +8,7 @@ import (
 )
 
 func TestRunWithWrongArguments(t *testing.T) {
-	const commandList = "the commands are serve, dial, cert, bench, version and help"
+	const commandList = "the commands are serve, dial, cert, bench, client-js, version and help"
 	tests := []struct {
 		args string // separated by spaces
 		want string // in the one sentence that is said
@@ -101,7 +101,7 @@ func TestHelp(t *testing.T) {
 		args string
 		want []string
 	}{
-		{"help", []string{"usage: weir <command>", "dial ", "serve ", "bench ", "version "}},
+		{"help", []string{"usage: weir <command>", "dial ", "client-js ", "serve ", "bench ", "version "}},
 		{"--help", []string{"usage: weir <command>"}},
 		{"-h", []string{"usage: weir <command>"}},
 		{"help help", []string{"usage: weir <command>"}},

@@ -4,6 +4,7 @@
 //	weir dial URL		send lines to a server, and print its messages
 //	weir cert		make a certificate, to try TLS with
 //	weir bench echo URL	load a server and measure it
+//	weir client-js PATH	write the script that pages of handler/ambiorix load
 //	weir help serve		the flags of a command
 //
 // It exits with 0 when all went well, 1 when something failed, and 2 when it was
