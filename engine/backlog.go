@@ -4,7 +4,7 @@ import "github.com/weirws/weir/frame"
 
 // A backlog is publications that wait before the outbox of one connection, because
 // its peer is slow to read and its policy is not handler.Disconnect. It exists only while
-// there are any, or something of them is to be told. The connection's loop owns it.
+// there are any, something of them is to be told, or the connection has a rate. The connection's loop owns it.
 type backlog struct {
 	deflate frame.Deflate
 	items   []*publication
@@ -17,6 +17,7 @@ type backlog struct {
 	places map[uint64]int
 	gone   int // items that items has been moved over
 
+	rate   *rate          // nil: as fast as the peer reads
 	missed map[string]int // messages by topic that the handler is to be told of
 }
 
@@ -53,7 +54,7 @@ func (b *backlog) pop() *publication {
 }
 
 // discard forgets everything that waits.
-func (b *backlog) discard() { *b = backlog{deflate: b.deflate, missed: b.missed} }
+func (b *backlog) discard() { *b = backlog{deflate: b.deflate, rate: b.rate, missed: b.missed} }
 
 // replace puts a publication in the place of an older one of the same quantity, which
 // it returns, or nil if there is none.
@@ -85,14 +86,20 @@ func (b *backlog) conflate(dropped func(*publication)) {
 
 const refillBytes = 64 << 10 // the backlog moves on while less waits in the outbox
 
-// refill moves what is next in the backlog to the queue: enough for a write. The
-// close frame, if it is queued already, is for after all of them. The lock is held.
+// refill moves what is next in the backlog to the queue: enough for a write, as far
+// as the rate allows. The close frame, if it is queued already, is for after all of them. The lock is held.
 func (o *outbox) refill(b *backlog) {
 	if o.closed && o.fault == noFault {
 		o.refillBeforeClose(b)
 		return
 	}
 	for n := 0; n < gatheredItems && !b.isEmpty() && (o.queue == nil || o.queue.bytes < refillBytes); n++ {
+		if b.rate != nil {
+			if !b.rate.allows() {
+				return
+			}
+			b.rate.spend(b.sizeOf(b.items[b.next]))
+		}
 		o.putPublication(b.pop())
 	}
 }

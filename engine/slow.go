@@ -24,22 +24,26 @@ func (c *Conn) setPolicy(p handler.SlowPolicy) {
 		p = cmp.Or(c.path.route.SlowPolicy, c.loop.engine.options.SlowPolicy)
 	}
 	c.policy = p
-	if c.backlog == nil || c.fd < 0 {
+	b := c.backlog
+	if b == nil || c.fd < 0 || b.rate != nil {
 		return
 	}
-	c.backlog.places = nil
+	if p != handler.Conflate {
+		b.places = nil
+	}
 	if p == handler.Disconnect {
-		c.outbox.putAll(c.backlog)
+		c.outbox.putAll(b)
 		c.refilled()
 		c.flush()
 	}
 }
 
 // holdsBack reports whether a publication is not for the outbox yet: others wait
-// already, or the socket is full and the policy is to drop something if that lasts.
+// already, or the socket is full and the policy is to drop something if that lasts, or
+// the connection has a rate.
 func (c *Conn) holdsBack(p *publication) bool {
 	if c.policy == handler.Disconnect {
-		return false
+		return c.backlog != nil && c.backlog.rate != nil
 	}
 	return c.backlog != nil || c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message)
 }
@@ -53,40 +57,45 @@ func (c *Conn) hold(p *publication) (tell bool) {
 	b, o := c.backlog, &c.loop.engine.options
 	size := b.sizeOf(p)
 	isFull := func() bool { return !b.isEmpty() && b.bytes+size > o.OutboxSoftBytes }
+	if b.places == nil && (b.rate != nil || c.policy == handler.Conflate && isFull()) {
+		b.conflate(c.conflated)
+	}
+	older := b.replace(p)
 	switch {
-	case c.policy == handler.Conflate:
-		if b.places == nil && isFull() {
-			b.conflate(c.missed)
-		}
-		if older := b.replace(p); older != nil {
-			c.missed(older)
-		} else {
-			b.push(p)
-		}
-		if b.bytes > max(size, o.OutboxHardBytes) {
-			c.outbox.failWith(faultSlow)
-			return true
-		}
-		return !c.blocked
+	case older != nil:
+		c.conflated(older)
 	case c.policy == handler.DropNewest && isFull():
-		c.missed(p)
-		return !c.blocked
+		c.missed(p, handler.DropNewest)
+	default:
+		for c.policy == handler.DropOldest && isFull() {
+			c.missed(b.pop(), handler.DropOldest)
+		}
+		b.push(p)
 	}
-	for isFull() {
-		c.missed(b.pop())
+	if c.losesNothing() && b.bytes > max(size, o.OutboxHardBytes) {
+		c.outbox.failWith(faultSlow)
+		return true
 	}
-	b.push(p)
 	return !c.blocked
 }
 
+// losesNothing reports whether the connection is closed rather than misses the newest
+// value of a key.
+func (c *Conn) losesNothing() bool {
+	return c.policy == handler.Disconnect || c.policy == handler.Conflate
+}
+
+// conflated accounts for a publication that a newer one has replaced.
+func (c *Conn) conflated(p *publication) { c.missed(p, handler.Conflate) }
+
 // missed accounts for a publication that the connection will not get.
-func (c *Conn) missed(p *publication) {
+func (c *Conn) missed(p *publication, policy handler.SlowPolicy) {
 	counter := p.missed.Load()
 	if counter == nil {
 		counter = c.loop.engine.count.missedOf(p.quantity.topic)
 		p.missed.Store(counter)
 	}
-	counter[c.policy].Add(1)
+	counter[policy].Add(1)
 	if _, ok := c.callee().(handler.MissedHandler); !ok {
 		return
 	}
@@ -96,6 +105,17 @@ func (c *Conn) missed(p *publication) {
 	c.backlog.missed[p.quantity.topic]++
 }
 
+// take is outbox.take into the loop's scratch memory, after the backlog has moved on.
+func (c *Conn) take() ([][]byte, error) {
+	if c.backlog != nil && c.backlog.rate != nil {
+		c.backlog.rate.advance(c.loop.engine.clockMillis())
+	}
+	bufs, err := c.outbox.take(c.loop.bufs[:0], c.backlog)
+	c.loop.bufs = bufs
+	c.refilled()
+	return bufs, err
+}
+
 // refilled follows on the move of publications from the backlog to the outbox: the
 // peer reads again, and the handler is told what it has missed.
 func (c *Conn) refilled() {
@@ -103,15 +123,14 @@ func (c *Conn) refilled() {
 	if b == nil {
 		return
 	}
-	if len(b.missed) > 0 && c.state == stateOpen {
-		if c.inbox.isFull(&c.loop.engine.options) {
-			c.wakeBefore(c.loop.now) // a later tick will tell
-		} else {
-			c.tellMissed()
-		}
+	if len(b.missed) > 0 && c.state == stateOpen && !c.inbox.isFull(&c.loop.engine.options) {
+		c.tellMissed()
 	}
-	if b.isEmpty() && len(b.missed) == 0 {
+	switch {
+	case b.isEmpty() && len(b.missed) == 0 && b.rate == nil:
 		c.backlog = nil
+	case c.state == stateOpen && (len(b.missed) > 0 || b.rate != nil && !b.isEmpty()):
+		c.wakeBefore(c.loop.now) // the next tick goes on
 	}
 }
 

@@ -140,9 +140,7 @@ func (c *Conn) seal() (int, error) {
 	if t.phase != tlsOpen {
 		return 0, nil
 	}
-	bufs, err := c.outbox.take(l.bufs[:0], c.backlog)
-	l.bufs = bufs
-	c.refilled()
+	bufs, err := c.take()
 	if err != nil {
 		c.fail(err)
 		return 0, err

@@ -25,9 +25,7 @@ func (c *Conn) flush() {
 		return
 	}
 	for range writesPerFlush {
-		bufs, err := c.outbox.take(c.loop.bufs[:0], c.backlog)
-		c.loop.bufs = bufs
-		c.refilled()
+		bufs, err := c.take()
 		if err != nil {
 			c.fail(err)
 			return

@@ -59,6 +59,12 @@ type Conn interface {
 	// ended.
 	SetSlowPolicy(p SlowPolicy) error
 
+	// SetRate bounds how much of what is published is sent to the connection, from what
+	// is published next by the same goroutine. The bound holds over the time since; a
+	// quarter of a second's worth and one message may come at once. The zero Rate ends
+	// it. It returns ErrRate if r is negative and ErrClosed once the engine has ended.
+	SetRate(r Rate) error
+
 	// RemoteAddr is the address of the peer: the zero AddrPort on a unix socket.
 	RemoteAddr() netip.AddrPort
 

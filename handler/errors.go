@@ -19,6 +19,8 @@ var (
 	ErrTopic = errors.New("handler: malformed topic")
 	// ErrSlowPolicy: the policy is none of those there are.
 	ErrSlowPolicy = errors.New("handler: no such slow policy")
+	// ErrRate: the rate is negative.
+	ErrRate = errors.New("handler: negative rate")
 	// ErrNotFound: no open connection has this id.
 	ErrNotFound = errors.New("handler: no such connection")
 )

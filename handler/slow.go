@@ -52,3 +52,17 @@ func (p SlowPolicy) String() string {
 
 // Valid reports whether p is one of the policies above.
 func (p SlowPolicy) Valid() bool { return p <= Conflate }
+
+// A Rate bounds what of publications is sent to one connection. What comes faster
+// waits and is conflated, as with the policy Conflate from the first message on: see
+// PublishOptions.Key. The zero value is no bound.
+type Rate struct {
+	// Messages is how many are sent in a second at most. 0: any number.
+	Messages int
+	// Bytes is how many bytes of frames are sent in a second at most; a larger message
+	// is sent too and makes the next one wait. 0: any number.
+	Bytes int
+}
+
+// Valid reports whether no field is negative.
+func (r Rate) Valid() bool { return r.Messages >= 0 && r.Bytes >= 0 }

@@ -1,0 +1,71 @@
+package engine
+
+import "github.com/weirws/weir/handler"
+
+// A rate is what may be sent of the publications in a backlog. What it holds back is
+// looked at again with the loop's next tick.
+type rate struct {
+	limit    handler.Rate
+	at       uint32 // the engine's clock when it was looked at last
+	messages int64  // thousandths of those that may be sent now
+	bytes    int64  // the same; below zero after a message that was larger
+}
+
+// creditMillis is the time whose worth may be sent at once.
+const creditMillis = 250
+
+func newRate(limit handler.Rate, now uint32) *rate {
+	return &rate{limit: limit, at: now, messages: mostCredit(limit.Messages), bytes: mostCredit(limit.Bytes)}
+}
+
+// mostCredit is the credit that a limit adds up to while nothing is sent.
+func mostCredit(perSecond int) int64 { return 1000 + int64(perSecond)*creditMillis }
+
+// advance adds the credit of the time that has passed.
+func (r *rate) advance(now uint32) {
+	passed := int64(min(now-r.at, 1000)) // more than fills any credit, and cannot overflow
+	r.at = now
+	r.messages = min(r.messages+passed*int64(r.limit.Messages), mostCredit(r.limit.Messages))
+	r.bytes = min(r.bytes+passed*int64(r.limit.Bytes), mostCredit(r.limit.Bytes))
+}
+
+// allows reports whether another message may be sent.
+func (r *rate) allows() bool {
+	return (r.limit.Messages == 0 || r.messages >= 1000) && (r.limit.Bytes == 0 || r.bytes > 0)
+}
+
+// spend takes a message of so many bytes off the credit.
+func (r *rate) spend(bytes int) {
+	r.messages -= 1000
+	r.bytes -= 1000 * int64(bytes)
+}
+
+// SetRate bounds how much of publications is sent. See handler.Conn.
+func (c *Conn) SetRate(r handler.Rate) error {
+	if !r.Valid() {
+		return handler.ErrRate
+	}
+	if !c.loop.do(func() { c.setRate(r) }) {
+		return handler.ErrClosed
+	}
+	return nil
+}
+
+// setRate is SetRate on the loop. A connection with a rate always has a backlog, so
+// that nothing is written past it.
+func (c *Conn) setRate(limit handler.Rate) {
+	if c.fd < 0 {
+		return
+	}
+	switch b := c.backlog; {
+	case limit == handler.Rate{} && b != nil:
+		b.rate = nil
+		c.setPolicy(c.policy)
+		c.flush()
+	case limit == handler.Rate{}:
+	case b == nil:
+		c.backlog = &backlog{deflate: c.outbox.deflate, rate: newRate(limit, c.loop.engine.clockMillis())}
+	default:
+		b.rate = newRate(limit, c.loop.engine.clockMillis())
+	}
+}

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/weirws/weir/handler"
+)
+
+// Whenever somebody looks, over no span of time more was sent than the limit allows and
+// a quarter of a second's worth and one message; and who always has something to send gets nearly
+// that.
+func TestRate(t *testing.T) {
+	const largest, span = 5000, 100_000 // bytes, ms
+	for _, limit := range []handler.Rate{{Messages: 1}, {Messages: 7}, {Messages: 1000}, {Bytes: 100}, {Bytes: 1 << 20}, {Messages: 50, Bytes: 20_000}} {
+		r := rand.New(rand.NewPCG(uint64(limit.Messages), uint64(limit.Bytes)))
+		start := uint32(math.MaxUint32 - span/2) // the clock wraps on the way
+		rt := newRate(limit, start)
+		messages, bytes, passed := 0, 0, uint32(0)
+		for passed < span {
+			passed += uint32(5 + r.IntN(245))
+			rt.advance(start + passed)
+			for rt.allows() {
+				size := 1 + r.IntN(largest)
+				rt.spend(size)
+				messages++
+				bytes += size
+			}
+			mostMessages := 1 + limit.Messages*int(passed+creditMillis)/1000
+			mostBytes := 1 + limit.Bytes*int(passed+creditMillis)/1000 + largest
+			if limit.Messages > 0 && messages > mostMessages || limit.Bytes > 0 && bytes > mostBytes {
+				t.Fatalf("%+v: %d messages of %d bytes after %d ms; want at most %d or %d", limit, messages, bytes, passed, mostMessages, mostBytes)
+			}
+		}
+		messageShare := float64(messages) / (float64(limit.Messages) * span / 1000)
+		byteShare := float64(bytes) / (float64(limit.Bytes) * span / 1000)
+		if best := math.Max(zeroIfInf(messageShare), zeroIfInf(byteShare)); best < 0.95 {
+			t.Errorf("%+v: %d messages of %d bytes in %d ms, %.2f of what is allowed", limit, messages, bytes, span, best)
+		}
+	}
+}
+
+func zeroIfInf(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return 0
+	}
+	return x
+}
+
+// However long nothing was looked at, the credit is bounded.
+func TestRateAfterSilence(t *testing.T) {
+	rt := newRate(handler.Rate{Messages: math.MaxInt32, Bytes: math.MaxInt32}, 5)
+	rt.advance(4) // 49 days later
+	if want := mostCredit(math.MaxInt32); rt.messages != want || rt.bytes != want {
+		t.Errorf("credit of %d and %d; want %d", rt.messages, rt.bytes, want)
+	}
+}
