@@ -35,10 +35,10 @@ type runQueue struct {
 	guarded atomic.Bool  // the rescue timer is set
 	rescue  *time.Timer
 
-	idle    atomic.Int32 // workers that wait less tokens placed; below zero: a worker is wanting
-	workers atomic.Int32 // workers started
-	group   sync.WaitGroup
-	closed  atomic.Bool // the token now means: end when the queue is empty
+	idle    atomic.Int32   // workers that wait less tokens placed; below zero: a worker is wanting
+	workers atomic.Int32   // workers started
+	group   sync.WaitGroup // workers and TLS handshakes
+	closed  atomic.Bool    // the token now means: end when the queue is empty
 }
 
 func newRunQueue(rescue func()) *runQueue {

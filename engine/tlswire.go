@@ -118,7 +118,7 @@ func (w *tlsWire) reserve(n int) {
 	w.room(n + n/recordOverheadShare + recordOverhead)
 }
 
-// Records hold 1,2 kB at first, 16 KiB later. Each adds up to 22 bytes with the
+// Records hold 1.2 kB at first, 16 KiB later. Each adds up to 22 bytes with the
 // ciphers of TLS 1.3 and 29 with GCM of TLS 1.2.
 const (
 	recordOverhead      = 64
