@@ -53,6 +53,19 @@ func (b *backlog) pop() *publication {
 	return p
 }
 
+// popLast takes the newest publication.
+func (b *backlog) popLast() *publication {
+	last := len(b.items) - 1
+	p := b.items[last]
+	if b.places != nil && b.places[p.hash] == b.gone+last {
+		delete(b.places, p.hash)
+	}
+	b.items[last] = nil
+	b.items = b.items[:last]
+	b.bytes -= b.sizeOf(p)
+	return p
+}
+
 // discard forgets everything that waits.
 func (b *backlog) discard() { *b = backlog{deflate: b.deflate, rate: b.rate, missed: b.missed} }
 

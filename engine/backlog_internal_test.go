@@ -65,6 +65,12 @@ func TestBacklog(t *testing.T) {
 			case i == 1000:
 				b.conflate(drop)
 				m.conflate()
+			case r.IntN(20) == 0 && len(m.all) > 0:
+				last := len(m.all) - 1
+				if got := b.popLast(); got != m.all[last] {
+					t.Fatalf("seed %d, step %d: popLast took another publication than the newest", seed, i)
+				}
+				m.all = m.all[:last]
 			case r.IntN(1+2*(i/500%2)) > 0 && len(m.all) > 0: // growing and shrinking in turn
 				if got := b.pop(); got != m.all[0] {
 					t.Fatalf("seed %d, step %d: pop took another publication than the oldest", seed, i)

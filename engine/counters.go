@@ -26,6 +26,7 @@ type Counters struct {
 	AcceptPauses      uint64                     // times that accepting stopped for want of descriptors
 	LoopLag           time.Duration              // how late the tick of a loop was at most since the last snapshot
 	QueueDepth        int64                      // connections in the run queue now
+	QueuedBytes       int64                      // waiting for slow connections at the last ticks
 	Closes            map[frame.CloseCode]uint64 // ended connections by the code their OnClose got
 	Drops             map[string]uint64          // connections that the engine ended, by reason
 	HandshakesRefused map[int]uint64             // by HTTP status
@@ -55,6 +56,7 @@ type loopCounters struct {
 	messagesIn, messagesOut atomic.Uint64
 	pauses                  atomic.Uint64
 	lag                     atomic.Int64 // nanoseconds; a snapshot resets it
+	queued                  weights
 }
 
 // late records how late a tick was.
@@ -136,6 +138,7 @@ func (e *Engine) Counters() Counters {
 		c.BytesIn += l.count.bytesIn.Load()
 		c.BytesOut += l.count.bytesOut.Load()
 		c.Pauses += l.count.pauses.Load()
+		c.QueuedBytes += l.count.queued.total()
 		c.LoopLag = max(c.LoopLag, time.Duration(l.count.lag.Swap(0)))
 	}
 	e.count.mu.Lock()

@@ -66,6 +66,7 @@ type slot struct {
 	conn     *Conn
 	deadline uint32 // when conn wants to be looked at, as loop.now
 	open     bool   // the opening handshake is over and the close handshake has not begun
+	waits    bool   // something may be queued for conn: a socket was full, or a publication held back
 }
 
 // newLoop makes a loop that does not run yet. l is closed with it.

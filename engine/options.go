@@ -119,6 +119,13 @@ type Options struct {
 	// SlowTimeout is how long an outbox may stay above OutboxSoftBytes. Default: 30 s.
 	// Negative: for ever.
 	SlowTimeout time.Duration
+	// MaxQueuedBytes bounds what is queued for all slow connections together, a message
+	// that several share counted for each. Beyond it, the loops act on those with the
+	// most at their next tick, which comes every 250 ms or sooner, as if each had reached
+	// its own bound: what was published to them is dropped, by half, or conflated if their
+	// policy is that, and otherwise they are closed with 1008. Default: 0, no bound but
+	// those of the connections.
+	MaxQueuedBytes int
 	// SlowPolicy is what happens to publications for a connection whose peer is slow to
 	// read; routes and connections may have their own. With one that drops, OutboxSoftBytes
 	// bounds the publications that wait for a connection, and nothing published makes it
@@ -222,6 +229,7 @@ func (o Options) validate() error {
 	positive("MaxMessageBytes", o.MaxMessageBytes)
 	positive("InboxBytes", o.InboxBytes)
 	positive("InboxMessages", o.InboxMessages)
+	positive("MaxQueuedBytes", o.MaxQueuedBytes)
 	positive("OutboxSoftBytes", o.OutboxSoftBytes)
 	positive("OutboxHardBytes", o.OutboxHardBytes)
 	refuse(o.OutboxHardBytes < o.OutboxSoftBytes, "OutboxHardBytes %d is below OutboxSoftBytes %d", o.OutboxHardBytes, o.OutboxSoftBytes)

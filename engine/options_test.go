@@ -24,6 +24,7 @@ func TestContradictions(t *testing.T) {
 		MaxMessageBytes: -1,
 		InboxBytes:      -1,
 		InboxMessages:   -1,
+		MaxQueuedBytes:  -1,
 		OutboxSoftBytes: 2 << 20,
 		OutboxHardBytes: 1 << 20,
 		HeaderTimeout:   -1,
@@ -40,7 +41,7 @@ func TestContradictions(t *testing.T) {
 	for _, name := range []string{
 		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
-		"1000h", "SlowPolicy",
+		"1000h", "SlowPolicy", "MaxQueuedBytes",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not mention %q:\n%v", name, err)

@@ -54,6 +54,7 @@ func (c *Conn) hold(p *publication) (tell bool) {
 	if c.backlog == nil {
 		c.backlog = &backlog{deflate: c.outbox.deflate}
 	}
+	c.waits()
 	b, o := c.backlog, &c.loop.engine.options
 	size := b.sizeOf(p)
 	isFull := func() bool { return !b.isEmpty() && b.bytes+size > o.OutboxSoftBytes }

@@ -54,6 +54,7 @@ func (l *loop) onTick() {
 			l.slots[i].conn.onDeadline()
 		}
 	}
+	l.keepBudget()
 	if len(l.slots) == 0 && !l.starved {
 		l.ticks = false
 		l.clock.start(0)

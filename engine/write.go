@@ -96,6 +96,7 @@ func written(n, total int, err error) (int, bool, error) {
 // block waits until the socket is writable.
 func (c *Conn) block() {
 	c.blocked = true
+	c.waits()
 	if !c.watched {
 		if err := c.loop.poller.ModReadWrite(&netpoll.PollAttachment{FD: int(c.fd)}, true); err != nil {
 			c.lost(err)
