@@ -70,7 +70,7 @@ func openingError(err error, o dialOptions) error {
 	case errors.Is(err, engine.ErrBadURL), errors.Is(err, engine.ErrBadDialOptions):
 		return usagef("cannot connect: %v", cause)
 	case errors.Is(err, context.Canceled):
-		return errors.New("cannot connect: interrupted")
+		return errors.New("interrupted")
 	case errors.Is(err, engine.ErrHandshakeTimeout):
 		return fmt.Errorf("cannot connect: not done within %v, see --timeout", o.dial.HandshakeTimeout)
 	case untrusted:

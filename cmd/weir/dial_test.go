@@ -10,11 +10,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/weirws/weir/engine"
 	"github.com/weirws/weir/frame"
@@ -229,6 +232,15 @@ func TestDialEnds(t *testing.T) {
 		}()
 		return "ws://" + l.Addr().String()
 	}
+	abrupt := func(t *testing.T) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c, err := new(websocket.Upgrader).Upgrade(w, r, nil); err == nil {
+				_ = c.Close() // of the socket: gorilla sends no close frame
+			}
+		}))
+		t.Cleanup(s.Close)
+		return "ws" + strings.TrimPrefix(s.URL, "http")
+	}
 	closing := func(code frame.CloseCode) func(*testing.T) string {
 		return func(t *testing.T) string {
 			return serverOf(t, handler.Func(func(c handler.Conn, _ frame.Opcode, _ []byte) { _ = c.Close(code, "so\x1bit is") }), engine.Options{})
@@ -246,8 +258,9 @@ func TestDialEnds(t *testing.T) {
 		{"1000", closing(frame.CloseNormal), "--wait 0", "a", exitOK, `close  1000 normal closure: so\x1bit is`},
 		{"1001", closing(frame.CloseGoingAway), "--wait 0", "a", exitOK, "close  1001"},
 		{"4001", closing(4001), "--wait 0", "a", exitFailed, "weir: the server closed the connection with 4001"},
+		{"no close frame", abrupt, "--wait 0", "", exitFailed, "weir: the server ended the connection without a close frame"},
 		{"silence", silent, "--wait 1ms", "a", exitOK, "close  1000"},
-		{"no message", silent, "--once --timeout 50ms", "a", exitFailed, "weir: no message came within 50ms, see --timeout"},
+		{"no message", silent, "--once --timeout 1s", "a", exitFailed, "weir: no message came within 1s, see --timeout"},
 		{"closed before the message", closing(frame.CloseNormal), "--once", "a", exitFailed, "weir: no message came"},
 		{"bad text", silent, "", "a\n\xff\n", exitFailed, "weir: line 2 is not UTF-8, so it cannot be sent as text; say --binary"},
 		{"wrong handshake", hangUp, "", "a", exitFailed, "weir: cannot connect: Upgrade is not websocket, HTTP status 101 Switching Protocols"},
@@ -278,7 +291,7 @@ func TestDialInterruptedWhileConnecting(t *testing.T) {
 	defer l.Close()
 	d := dialHere(t, "ws://"+l.Addr().String())
 	d.interrupt()
-	if code := d.wait(t); code != exitFailed || d.stderr.String() != "weir: cannot connect: interrupted\n" {
+	if code := d.wait(t); code != exitFailed || d.stderr.String() != "weir: interrupted\n" {
 		t.Errorf("exit code %d, said %s", code, d.stderr)
 	}
 	code, _, stderr := dialWith(t, "", "--timeout", "50ms", "ws://"+l.Addr().String())
@@ -420,16 +433,50 @@ func TestDialLineTooLong(t *testing.T) {
 	}
 }
 
-// The program as a process, at the end of a pipe.
+// The program as a process, in a pipe and at a terminal that sends an interrupt.
 func TestDialProcess(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := serverOf(t, handler.Echo{}, engine.Options{})
+	closes := make(chan handler.CloseStatus, 2)
+	url := serverOf(t, handler.Funcs{
+		Message: func(c handler.Conn, op frame.Opcode, p []byte) { _ = c.Send(op, p) },
+		Close:   func(_ handler.Conn, s handler.CloseStatus) { closes <- s },
+	}, engine.Options{})
 	cmd := exec.Command("/bin/sh", "-c", `printf 'a\nb\n' | "$0" dial "$1" --json | grep -c '"event":"message"'`, program, url)
 	cmd.Env = append(os.Environ(), asWeir+"=1")
 	if out, err := cmd.Output(); err != nil || string(out) != "2\n" {
 		t.Errorf("%v, printed %q; want 2", err, out)
+	}
+	if s := <-closes; s.Code != frame.CloseNormal {
+		t.Errorf("the server got %+v; want 1000", s)
+	}
+
+	cmd = exec.Command(program, "dial", url)
+	cmd.Env = append(os.Environ(), asWeir+"=1")
+	stderr := newTranscript()
+	cmd.Stderr = stderr
+	stdout := newTranscript()
+	cmd.Stdout = stdout
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "a\n"); err != nil {
+		t.Fatal(err)
+	}
+	stdout.waitFor(t, "text   a\n")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v, said %s", err, stderr)
+	}
+	if s := <-closes; s.Code != frame.CloseGoingAway {
+		t.Errorf("the server got %+v; want 1001", s)
 	}
 }

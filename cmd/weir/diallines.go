@@ -28,7 +28,7 @@ func (s *lineSender) sendAll(in io.Reader) error {
 		op = frame.Binary
 	}
 	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, mostMessage)
+	lines.Buffer(nil, mostMessage+len("\r\n"))
 	n := 1
 	for ; lines.Scan(); n++ {
 		line := lines.Bytes()
