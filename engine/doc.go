@@ -10,8 +10,9 @@
 // Who may touch what: the fields of a Conn are grouped by owner. Only a connection's loop
 // touches its socket; everyone else appends to the inbox or outbox, under the lock of
 // that, and asks the loop through its mailbox, where a connection is at most once. No
-// goroutine holds two locks but the mailbox's under none, and none is held across a
-// callback or a write to a socket. Nothing on a loop may block.
+// lock is held across a callback or a write to a socket, and nobody holds two, except
+// that the tree of patterns changes under the lock of the shard that counts the pattern.
+// Nothing on a loop may block.
 //
 // What will hurt: a handler that blocks in mode OnLoop stops every connection of its
 // loop; a handler that waits for Shutdown waits for itself; a payload is valid until
