@@ -19,6 +19,7 @@ const roleVariable = "WEIR_ENGINE_TEST_ROLE"
 // The roles. Each gets commands one at a time and answers with one line, or fails.
 var roles = map[string]func() role{
 	"clients":          newClientsRole,
+	"stalled clients":  newStalledRole,
 	"dialler":          newDiallerRole,
 	"idle server":      newIdleServerRole,
 	"exhausted server": newExhaustedServerRole,

@@ -73,34 +73,48 @@ func needDescriptors(t testing.TB, n int) {
 
 // newClientsRole is a process that holds connections. Its commands are "connect N
 // ADDRESS", "echo" on all connections at once, and "close".
-func newClientsRole() role {
-	var s swarm
-	return func(command string) (string, error) {
-		switch command {
-		case "echo":
-			return "ok", s.echo()
-		case "close":
-			s.close()
-			return "ok", nil
-		}
-		var n int
-		var address string
-		if _, err := fmt.Sscanf(command, "connect %d %s", &n, &address); err != nil {
-			return "", err
-		}
-		addr, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return "", err
-		}
-		return "ok", s.connect(n, addr)
+func newClientsRole() role { return new(swarm).play }
+
+// newStalledRole is newClientsRole with connections that take little before the server's
+// socket is full.
+func newStalledRole() role {
+	const segment, window = 536, 4 << 10 // bytes; of the segments the kernel makes room for some
+	s := &swarm{prepare: func(fd int) error {
+		return errors.Join(
+			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, segment),
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, window),
+		)
+	}}
+	return s.play
+}
+
+// play carries out a command of newClientsRole.
+func (s *swarm) play(command string) (string, error) {
+	switch command {
+	case "echo":
+		return "ok", s.echo()
+	case "close":
+		s.close()
+		return "ok", nil
 	}
+	var n int
+	var address string
+	if _, err := fmt.Sscanf(command, "connect %d %s", &n, &address); err != nil {
+		return "", err
+	}
+	addr, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return "", err
+	}
+	return "ok", s.connect(n, addr)
 }
 
 // A swarm is many connections, held with bare system calls and without a goroutine
 // or a buffer for each.
 type swarm struct {
-	fds []int
-	buf [1 << 10]byte
+	prepare func(fd int) error // called before connecting, unless nil
+	fds     []int
+	buf     [1 << 10]byte
 }
 
 // connect adds n connections. All are under way before the first is waited for, and
