@@ -393,6 +393,12 @@ func (p *gwsPeer) receive() (frame.Opcode, []byte, error) {
 	case m := <-p.messages:
 		return m.op, m.payload, nil
 	case err := <-p.ended:
+		select {
+		case m := <-p.messages: // came before the end
+			p.ended <- err
+			return m.op, m.payload, nil
+		default:
+		}
 		var closed *gws.CloseError
 		if errors.As(err, &closed) {
 			err = peerClosed{frame.CloseCode(closed.Code), string(closed.Reason)}
