@@ -132,10 +132,7 @@ func (e *Engine) Counters() Counters {
 		AcceptPauses: e.count.starved.Load(),
 		QueueDepth:   e.run.length.Load(),
 	}
-	e.starting.Lock()
-	loops := e.loops
-	e.starting.Unlock()
-	for _, l := range loops {
+	for _, l := range e.loops {
 		c.MessagesIn += l.count.messagesIn.Load()
 		c.MessagesOut += l.count.messagesOut.Load()
 		c.BytesIn += l.count.bytesIn.Load()
