@@ -132,7 +132,10 @@ func (e *Engine) Counters() Counters {
 		AcceptPauses: e.count.starved.Load(),
 		QueueDepth:   e.run.length.Load(),
 	}
-	for _, l := range e.loops {
+	e.starting.Lock()
+	loops := e.loops
+	e.starting.Unlock()
+	for _, l := range loops {
 		c.MessagesIn += l.count.messagesIn.Load()
 		c.MessagesOut += l.count.messagesOut.Load()
 		c.BytesIn += l.count.bytesIn.Load()

@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/weirws/weir/frame"
 )
 
 const (
 	drainReason    = "shutting down"
-	acceptsAtDrain = 64   // times acceptsPerEvent, to empty the accept queue
-	drainPerSecond = 2000 // connections closed at least, whatever the pace
+	acceptsAtDrain = 64          // times acceptsPerEvent, to empty the accept queue
+	begunRequest   = time.Second // for a request whose header has begun to arrive
+	drainPerSecond = 2000        // connections closed at least, whatever the pace
 )
 
 // A drainState is how far a loop has come with closing its connections.
@@ -49,6 +52,9 @@ func (c *Conn) dropUnused() {
 	if c.state == stateDialing {
 		c.drop(ErrClosed)
 		return
+	}
+	if c.state == stateHeader && !c.isUnused() {
+		c.wakeBefore(c.loop.at(begunRequest)) // all it can still get is a 503
 	}
 	if !c.isUnused() {
 		return

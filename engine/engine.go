@@ -181,7 +181,11 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Addr is the address the engine listens on, with the port that was bound; nil
 // before Start and with NoListen.
-func (e *Engine) Addr() net.Addr { return e.addr }
+func (e *Engine) Addr() net.Addr {
+	e.starting.Lock()
+	defer e.starting.Unlock()
+	return e.addr
+}
 
 // Done is closed when the engine has ended: every connection is gone and every
 // worker has returned. In mode Service, callbacks may be left for one more Service.
@@ -274,12 +278,16 @@ func (e *Engine) finish() error {
 	for _, l := range e.loops {
 		l.stop()
 	}
-	e.running.Wait()
-	if e.http != nil {
+	// A loop ends late only if a handler blocks it.
+	ended := waitFor(&e.running, e.options.CloseTimeout)
+	if ended && e.http != nil {
 		e.http.abandonQueue()
 	}
 	e.phase.Store(phaseClosed)
-	if !e.run.close(e.options.CloseTimeout) && e.failure == nil {
+	if ended {
+		ended = e.run.close(e.options.CloseTimeout)
+	}
+	if !ended && e.failure == nil {
 		e.failure = ErrHandlersRunning
 	}
 	return e.failure

@@ -12,6 +12,11 @@ func readyToRead(ev netpoll.IOEvent, _ netpoll.IOFlags) bool {
 	return ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0
 }
 
+// isDead reports whether the connection is reset, or ended on both sides.
+func isDead(ev netpoll.IOEvent, _ netpoll.IOFlags) bool {
+	return ev&(unix.EPOLLERR|unix.EPOLLHUP) != 0
+}
+
 // hungUp reports whether the peer has ended its side, so that the end can be read
 // behind the last bytes and no further event will announce it.
 func hungUp(ev netpoll.IOEvent, _ netpoll.IOFlags) bool {

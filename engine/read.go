@@ -16,6 +16,10 @@ func (l *loop) read(c *Conn, ev netpoll.IOEvent, flags netpoll.IOFlags) {
 	if hungUp(ev, flags) {
 		c.readEnd = true
 	}
+	if c.state == stateOpening && isDead(ev, flags) {
+		c.drop(unix.ECONNRESET) // the handler need not go on with OnOpen: Done tells it
+		return
+	}
 	c.heard = l.now
 	c.readAll()
 }

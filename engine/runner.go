@@ -5,23 +5,30 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 )
 
-const eventsPerTurn = 64 // then the connection goes to the end of the run queue
+const (
+	eventsPerTurn = 64 // then the connection goes to the end of the run queue
+	eventsPerLook = 8  // at the clock, which a turn looks at after its first event too
+)
 
 // turn takes some of the events of a connection that wait, and returns how many times
-// it called the handler. If more wait the connection goes to the end of the run queue.
-func (e *Engine) turn(c *Conn) (ran int) {
-	for events := 0; events < eventsPerTurn; {
+// it called the handler. It began at start, as Engine.elapsed, and ends when the handler turns
+// out to be slow, or at end unless that is 0. If more waits the connection goes to the end of
+// the run queue.
+func (e *Engine) turn(c *Conn, start, end time.Duration) (ran int) {
+	limit := eventsPerTurn
+	for events := 0; events < limit; {
 		b := c.inbox.take()
 		if b == nil {
 			return ran
 		}
 		var done int64
-		for b.next < len(b.events) && events < eventsPerTurn {
+		for b.next < len(b.events) && events < limit {
 			ev := &b.events[b.next]
 			b.next++
 			events++
@@ -34,6 +41,9 @@ func (e *Engine) turn(c *Conn) (ran int) {
 				c.consumed(done)
 				done = 0
 			}
+			if events%eventsPerLook == 1 && e.isOver(start, end) {
+				limit = events
+			}
 		}
 		c.consumed(done)
 		if b.next == len(b.events) {
@@ -44,6 +54,12 @@ func (e *Engine) turn(c *Conn) (ran int) {
 	e.run.push(c)
 	e.callRunner()
 	return ran
+}
+
+// isOver reports whether a turn has taken as long as one may.
+func (e *Engine) isOver(start, end time.Duration) bool {
+	now := e.elapsed()
+	return now-start > slowTurn || end != 0 && now >= end
 }
 
 // handle calls the handler for one event, if that is one for it. It returns what this

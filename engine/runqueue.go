@@ -38,6 +38,7 @@ type runQueue struct {
 	idle    atomic.Int32   // workers that wait less tokens placed; below zero: a worker is wanting
 	workers atomic.Int32   // workers started
 	group   sync.WaitGroup // workers and TLS handshakes
+	serving atomic.Int32   // callers of Service that are running a handler
 	closed  atomic.Bool    // the token now means: end when the queue is empty
 }
 
@@ -155,6 +156,7 @@ func (e *Engine) work() {
 // unless that is 0. It returns how many it ran.
 func (e *Engine) burst(end time.Duration) (ran int) {
 	q := e.run
+	serving := e.options.Mode == Service
 	holding := false
 	now := e.elapsed()
 	for c, more := q.pop(); c != nil; c, more = q.pop() {
@@ -171,7 +173,13 @@ func (e *Engine) burst(end time.Duration) (ran int) {
 		if slow && more {
 			e.callRunner()
 		}
-		ran += e.turn(c)
+		if serving {
+			q.serving.Add(1)
+		}
+		ran += e.turn(c, now, end)
+		if serving {
+			q.serving.Add(-1)
+		}
 		start := now
 		now = e.elapsed()
 		if now-start > slowTurn {
@@ -227,13 +235,23 @@ func (e *Engine) rescueBursts() {
 func (q *runQueue) close(patience time.Duration) bool {
 	q.closed.Store(true)
 	q.call()
-	ended := make(chan struct{})
-	go func() { // ends with the last worker
-		q.group.Wait()
-		close(ended)
+	deadline := time.Now().Add(patience)
+	ended := waitFor(&q.group, patience)
+	for q.serving.Load() > 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond) // once in an engine's life
+	}
+	return ended && q.serving.Load() == 0
+}
+
+// waitFor waits for a group as long as patience lasts, and reports whether it is done.
+func waitFor(group *sync.WaitGroup, patience time.Duration) bool {
+	done := make(chan struct{})
+	go func() { // ends with the group
+		group.Wait()
+		close(done)
 	}()
 	select {
-	case <-ended:
+	case <-done:
 		return true
 	case <-time.After(patience):
 		return false

@@ -165,3 +165,31 @@ func TestCloseEndsService(t *testing.T) {
 		receive(t, "Service", n)
 	}
 }
+
+// Service is bounded though one connection has more waiting than there is time for.
+func TestServiceIsBounded(t *testing.T) {
+	const messages = 60
+	e := startUnserved(t, engine.Options{Mode: engine.Service, Mux: routes(handler.Func(func(handler.Conn, frame.Opcode, []byte) {
+		time.Sleep(time.Millisecond) // a slow handler, not the test waiting for something
+	}))})
+	opened := make(chan struct{})
+	go func() { // ends when the connection is open
+		defer close(opened)
+		for e.Counters().Opened == 0 {
+			e.Service(time.Millisecond)
+		}
+	}()
+	c := dialRaw(t, e, "/")
+	receive(t, "OnOpen", opened)
+	for range messages {
+		c.put(t, text("x"))
+	}
+	eventually(t, "all have arrived", func() bool { return e.Counters().MessagesIn == messages })
+	for ran := 0; ran < messages; {
+		n := e.Service(time.Microsecond)
+		if n > 1 {
+			t.Fatalf("Service ran %d handlers, the first of which took longer than its timeout", n)
+		}
+		ran += n
+	}
+}
