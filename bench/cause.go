@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,9 @@ import (
 func failureCause(err error) string {
 	var handshake *engine.HandshakeError
 	var dns *net.DNSError
+	var untrusted *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var plain tls.RecordHeaderError
 	switch {
 	case errors.As(err, &handshake) && handshake.Status != 0 && handshake.Status != 101:
 		return fmt.Sprintf("status %d", handshake.Status)
@@ -24,6 +28,12 @@ func failureCause(err error) string {
 		return "handshake: " + handshake.Reason
 	case errors.As(err, &dns):
 		return "name look-up failed"
+	case errors.As(err, &untrusted):
+		return "certificate not trusted: " + untrusted.Err.Error()
+	case errors.As(err, &alert):
+		return "TLS alert: " + alert.Error()
+	case errors.As(err, &plain):
+		return "no TLS spoken there"
 	case errors.Is(err, engine.ErrHandshakeTimeout), errors.Is(err, context.DeadlineExceeded):
 		return "handshake timed out"
 	case errors.Is(err, engine.ErrTooManyConnections), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):

@@ -26,7 +26,7 @@ const (
 type Config struct {
 	// Scenario is what to do: one of Scenarios.
 	Scenario string `json:"scenario"`
-	// URLs are the servers, ws://host:port/path. With more than one, the rounds are
+	// URLs are the servers, ws://host:port/path, or wss for TLS. With more than one, the rounds are
 	// done with each in turn.
 	URLs []string `json:"urls"`
 	// Connections to hold to one server at a time. Default: 64.
@@ -60,6 +60,10 @@ type Config struct {
 	// Sources are the local addresses to connect from; 20,000 connections each. Default: the
 	// system's choice, and 127.0.0.1 and its successors to a server at 127.0.0.1.
 	Sources []string `json:"sources,omitempty"`
+	// CAFile has authorities in PEM to trust, in place of the system's, for URLs with wss.
+	CAFile string `json:"ca_file,omitempty"`
+	// Insecure trusts any certificate.
+	Insecure bool `json:"insecure,omitempty"`
 	// PIDs are the processes of the servers, in the order of URLs, so that what they cost
 	// is measured. Default: none.
 	PIDs []int `json:"pids,omitempty"`
@@ -116,7 +120,7 @@ func (c Config) validate() error {
 	refuse(len(c.URLs) == 0, "a URL is missing")
 	for _, u := range c.URLs {
 		parsed, err := url.Parse(u)
-		refuse(err != nil || parsed.Host == "" || parsed.Scheme != "ws",
+		refuse(err != nil || parsed.Host == "" || parsed.Scheme != "ws" && parsed.Scheme != "wss",
 			"%q is not a URL such as ws://127.0.0.1:7681/echo", u)
 	}
 	refuse(c.Connections < 1, "%d connections are too few", c.Connections)
@@ -137,6 +141,7 @@ func (c Config) validate() error {
 		_, err := netip.ParseAddr(s)
 		refuse(err != nil, "the source %q is not an IP address", s)
 	}
+	errs = append(errs, c.validateTLS())
 	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
 	return errors.Join(errs...)
 }

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,9 +40,15 @@ func every(n int, otherwise answers) answers {
 // serve starts a server on another library. answer makes a function for each connection.
 func serve(t *testing.T, answer func() answers) string {
 	t.Helper()
+	s := startServer(t, (*httptest.Server).Start, answer)
+	return "ws" + strings.TrimPrefix(s.URL, "http")
+}
+
+func startServer(t *testing.T, start func(*httptest.Server), answer func() answers) *httptest.Server {
+	t.Helper()
 	upgrader := websocket.Upgrader{}
 	var connections sync.WaitGroup
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connections.Add(1)
 		defer connections.Done()
 		c, err := upgrader.Upgrade(w, r, nil)
@@ -61,11 +69,13 @@ func serve(t *testing.T, answer func() answers) string {
 			}
 		}
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	start(s)
 	t.Cleanup(func() {
 		s.Close()
 		connections.Wait()
 	})
-	return "ws" + strings.TrimPrefix(s.URL, "http")
+	return s
 }
 
 // quick is a Config for one short round, in which everything counts.

@@ -29,7 +29,8 @@ func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 		return err
 	}
 	r.slots <- struct{}{}
-	s.engine.DialAsync(s.job.URL, h, engine.DialOptions{LocalAddr: from, HandshakeTimeout: s.job.Config.Timeout}, func(_ *engine.Conn, err error) {
+	options := engine.DialOptions{LocalAddr: from, HandshakeTimeout: s.job.Config.Timeout, TLSConfig: s.trust}
+	s.engine.DialAsync(s.job.URL, h, options, func(_ *engine.Conn, err error) {
 		took := now() - due
 		s.mu.Lock()
 		if err != nil {

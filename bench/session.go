@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"math"
@@ -50,6 +51,7 @@ var scenarios = map[string]struct {
 type session struct {
 	job    job
 	engine *engine.Engine
+	trust  *tls.Config // for wss
 	stamps stamper
 	op     frame.Opcode
 
@@ -70,6 +72,10 @@ func newSession(j job) (*session, error) {
 	s := &session{job: j, stamps: newStamper(j.Seed, c.PayloadBytes), op: frame.Binary}
 	if c.Text {
 		s.op = frame.Text
+	}
+	var err error
+	if s.trust, err = c.tlsConfig(); err != nil {
+		return nil, err
 	}
 	e, err := engine.New(engine.Options{
 		NoListen:        true,

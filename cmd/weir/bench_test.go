@@ -75,6 +75,27 @@ func TestBenchOfServe(t *testing.T) {
 	}
 }
 
+func TestBenchOfServeWithTLS(t *testing.T) {
+	t.Setenv(asWeir, "1")
+	dir := t.TempDir()
+	if code, _, stderr := call(t, "cert", "--dir", dir); code != exitOK {
+		t.Fatal(stderr)
+	}
+	certificate := filepath.Join(dir, "cert.pem")
+	w := serveApart(t, "", "--address", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", filepath.Join(dir, "key.pem"))
+	line := []string{"bench", "echo", "wss://" + w.address + "/echo", "--duration", "200ms", "--warm-up", "0", "--rounds", "1", "--threshold", "errors<1"}
+	for _, trust := range [][]string{{"--ca", certificate}, {"--insecure"}} {
+		out := newTranscript()
+		if code := run(t.Context(), append(line, trust...), out, out); code != exitOK {
+			t.Errorf("%s: exit code %d: %s", trust, code, out)
+		}
+	}
+	out := newTranscript()
+	if code := run(t.Context(), line, out, out); code != exitFailed || !strings.Contains(out.String(), "failed: 64 × certificate not trusted: ") {
+		t.Errorf("without trust: exit code %d: %s", code, out)
+	}
+}
+
 func TestBenchWithoutServer(t *testing.T) {
 	t.Setenv(asWeir, "1")
 	stdout, stderr := newTranscript(), newTranscript()

@@ -85,8 +85,10 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 		return err == nil
 	}), "source", "`address` to connect from, for 20000 connections; may be repeated")
 	fs.Var(list(&c.URLs, "a URL such as ws://127.0.0.1:7682/echo", func(s string) bool {
-		return strings.HasPrefix(s, "ws://")
+		return strings.HasPrefix(s, "ws://") || strings.HasPrefix(s, "wss://")
 	}), "compare", "`URL` of another server, to be loaded in turn with the first; may be repeated")
+	fs.Var(text(&c.CAFile, "the path of a file in PEM", ""), "ca", "`file` with authorities in PEM to trust, in place of the system's, for wss")
+	fs.Var(toggle(&c.Insecure), "insecure", "trust any certificate of a server")
 	fs.Var(&value{want: "the number of a process", set: func(s string) bool {
 		pid, err := strconv.Atoi(s)
 		c.PIDs = append(c.PIDs, pid)
