@@ -11,10 +11,12 @@ type Progress struct {
 	Since  time.Time
 	Length time.Duration
 
-	Open     int     // connections now
-	Received uint64  // messages in this round so far
-	Errors   uint64  // in this round so far
-	Rate     float64 // messages per second lately
+	Open     int    // connections now
+	Received uint64 // messages in this round so far
+	Errors   uint64 // in this round so far
+	// Rate is of messages received, per second, and P50 and P99 are their latencies lately.
+	// Where opening is measured, they are of connections and their handshakes.
+	Rate     float64
 	P50, P99 time.Duration
 
 	open    map[int]int // by worker
@@ -25,6 +27,7 @@ type Progress struct {
 
 // tell takes in a worker's tick, and passes on how things are.
 func (d *director) tell(worker int, t *tick) {
+	d.timeline.add(t)
 	p := &d.progress
 	if p.open == nil {
 		p.open = make(map[int]int)

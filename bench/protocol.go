@@ -1,5 +1,7 @@
 package bench
 
+import "time"
+
 // A worker reads commands and writes events, each a JSON document on a line. The order
 // is: job, ready, span, sent, drain, result; stop may come at any time, and ticks and one
 // failed as well. The end of its input ends a worker at once.
@@ -52,12 +54,18 @@ type event struct {
 	Failed *string `json:"failed,omitempty"`
 }
 
-// A tick tells what happened since the last one.
+// A tick tells what happened since the last one. Where opening is measured, what is
+// received is connections, and latency is that of their handshakes.
 type tick struct {
 	Open     int       `json:"open"` // connections now
 	Received uint64    `json:"received"`
 	Errors   uint64    `json:"errors"`
 	Latency  Histogram `json:"latency"`
+
+	// Slot numbers the times of tickInterval from the beginning of what is measured, and
+	// Took is how long the tick lasted; 0: it is not part of the timeline.
+	Slot int64         `json:"slot"`
+	Took time.Duration `json:"took_ns,omitempty"`
 }
 
 // A result is a worker's part of the outcome of a round.

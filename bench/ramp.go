@@ -39,6 +39,10 @@ func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 		} else {
 			s.open++
 			s.tally.Handshakes.Record(took)
+			if s.job.Config.opening() {
+				s.tick.Received++
+				s.tick.Latency.Record(took)
+			}
 		}
 		s.mu.Unlock()
 		<-r.slots

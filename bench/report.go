@@ -38,7 +38,8 @@ type Target struct {
 // A Round is what happened, and what it cost.
 type Round struct {
 	Tally
-	Began time.Time `json:"began"`
+	Began    time.Time `json:"began"`
+	Timeline []Moment  `json:"timeline"`
 	// MachineCPU is what everything on this machine used while measuring, in processors;
 	// 0 where that is not to be had.
 	MachineCPU float64     `json:"machine_cpu"`

@@ -49,6 +49,7 @@ type director struct {
 	pid     int // of the server; 0: not known
 
 	progress Progress
+	timeline timeline
 	began    time.Time
 	before   sample // there were connections
 	full     sample // with all connections
@@ -58,7 +59,7 @@ type director struct {
 
 // runRound does one round with one server.
 func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
-	d := &director{config: c, target: target, round: n, began: time.Now()}
+	d := &director{config: c, target: target, round: n, began: time.Now(), timeline: timeline{workers: c.Workers}}
 	if target < len(c.PIDs) {
 		d.pid = c.PIDs[target]
 	}
@@ -117,6 +118,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 		return nil, err
 	}
 	round.mergeSpreads(spreads)
+	round.Timeline = d.timeline.all()
 	d.cost(round, opened)
 	return round, nil
 }

@@ -12,6 +12,7 @@ import (
 const (
 	tickInterval  = 500 * time.Millisecond
 	sweepInterval = 20 * time.Millisecond
+	shortestTick  = 50 * time.Millisecond // of which a rate means something
 )
 
 // errOrphaned: the commands ended before the work did.
@@ -39,7 +40,10 @@ type worker struct {
 	events   *json.Encoder
 	session  *session
 	scenario scenario
-	ticked   time.Time
+
+	origin int64 // where slot 0 of the ticks begins
+	ticked int64 // the last time
+	timed  bool  // ticks are part of the timeline
 }
 
 // read passes the commands on.
@@ -71,6 +75,8 @@ func (w *worker) work() error {
 		return err
 	}
 	defer w.session.close()
+	w.origin = now()
+	w.ticked, w.timed = w.origin, c.Job.Config.opening()
 	w.scenario = scenarios[c.Job.Config.Scenario].make(w.session)
 	if err := w.open(); err != nil {
 		return err
@@ -137,6 +143,10 @@ func (w *worker) load(sp span) error {
 	if err := w.pass(func() bool { return now() >= min(sp.Start, s.end()) }); err != nil {
 		return err
 	}
+	if err := w.sendTick(now()); err != nil {
+		return err
+	}
+	w.origin, w.timed = sp.Begin, !s.job.Config.opening()
 	w.scenario.start()
 	if err := w.pass(func() bool { return now() >= min(sp.Begin, s.end()) }); err != nil {
 		return err
@@ -145,15 +155,16 @@ func (w *worker) load(sp span) error {
 	if err := w.pass(func() bool { return now() >= s.end() }); err != nil {
 		return err
 	}
-	if s.job.Config.opening() {
-		return nil // that has been measured
-	}
 	measured := now() - began
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tally.Measured = time.Duration(measured)
-	s.tally.Clients[0].CPU = float64(cpuTime()-used) / float64(max(1, measured))
-	return nil
+	if !s.job.Config.opening() { // which has been measured
+		s.mu.Lock()
+		s.tally.Measured = time.Duration(measured)
+		s.tally.Clients[0].CPU = float64(cpuTime()-used) / float64(max(1, measured))
+		s.mu.Unlock()
+	}
+	err := w.sendTick(now())
+	w.timed = false
+	return err
 }
 
 // drain waits until what is on its way has arrived, or has timed out.
@@ -186,13 +197,14 @@ func (w *worker) pass(over func() bool) error {
 	return nil
 }
 
-// pause is the time until the next sweep, or until the span has its next boundary.
+// pause is the time until the next sweep, or until the span or a slot has its next boundary.
 func (w *worker) pause() time.Duration {
 	s := w.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, pause := now(), sweepInterval
-	for _, t := range []int64{s.span.Start, s.span.Begin, s.span.End} {
+	nextSlot := w.origin + (w.slot(at)+1)*int64(tickInterval)
+	for _, t := range []int64{s.span.Start, s.span.Begin, s.span.End, nextSlot} {
 		if t > at {
 			pause = min(pause, time.Duration(t-at))
 		}
@@ -200,13 +212,31 @@ func (w *worker) pause() time.Duration {
 	return pause
 }
 
-// tick tells how things are, if it is time for that.
-func (w *worker) tick() error {
-	if time.Since(w.ticked) < tickInterval {
-		return nil
+// slot is the number of the slot that a time lies in.
+func (w *worker) slot(at int64) int64 {
+	number := (at - w.origin) / int64(tickInterval)
+	if at < w.origin+number*int64(tickInterval) {
+		number-- // the division rounds towards 0
 	}
-	w.ticked = time.Now()
+	return number
+}
+
+// tick tells how things are, once in each slot.
+func (w *worker) tick() error {
+	if at := now(); w.slot(at) != w.slot(w.ticked) {
+		return w.sendTick(at)
+	}
+	return nil
+}
+
+// sendTick tells how things are.
+func (w *worker) sendTick(at int64) error {
 	t := w.session.takeTick()
+	t.Slot = w.slot(w.ticked)
+	if took := time.Duration(at - w.ticked); w.timed && took >= shortestTick {
+		t.Took = took
+	}
+	w.ticked = at
 	return w.send(event{Tick: &t})
 }
 
