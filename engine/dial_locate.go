@@ -35,7 +35,7 @@ type dialing struct {
 	// Owned by the loop.
 	conn      *Conn            // of the latest attempt; nil before the first
 	addrs     []netip.AddrPort // still to be tried; the zero value is the unix socket
-	failure   error            // of the first attempt
+	failure   error            // of the first attempt, or why there is none
 	connected bool             // and the request is sent
 	tunnel    []byte           // the CONNECT request; nil without a proxy, or once that has accepted
 	bodyBytes int              // to be waited for behind the header of a refusal
@@ -129,10 +129,7 @@ func (d *dialing) locate() {
 
 // start hands the connection to its loop. err is why there are no addresses.
 func (d *dialing) start(addrs []netip.Addr, err error) {
-	if err != nil {
-		d.fail(err)
-		return
-	}
+	d.failure = err
 	port, _ := strconv.ParseUint(d.via.port, 10, 16)
 	for _, addr := range addrs {
 		addr = addr.Unmap()
@@ -140,9 +137,8 @@ func (d *dialing) start(addrs []netip.Addr, err error) {
 			d.addrs = append(d.addrs, netip.AddrPortFrom(addr, uint16(port)))
 		}
 	}
-	if len(d.addrs) == 0 {
-		d.fail(fmt.Errorf("%w: no address of the server is of the family of LocalAddr %v", ErrBadDialOptions, d.localAddr))
-		return
+	if err == nil && len(d.addrs) == 0 {
+		d.failure = fmt.Errorf("%w: no address of the server is of the family of LocalAddr %v", ErrBadDialOptions, d.localAddr)
 	}
 	if !d.loop.do(d.attempt) {
 		d.fail(ErrClosed)

@@ -115,12 +115,7 @@ func (e *Engine) Start() error {
 	e.phase.Store(phaseRunning)
 	for _, l := range e.loops {
 		e.running.Add(1)
-		go func() {
-			defer e.running.Done()
-			if err := l.run(); err != nil {
-				e.fail(err)
-			}
-		}()
+		go e.runLoop(l, l.run)
 	}
 	return nil
 }

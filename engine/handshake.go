@@ -106,8 +106,8 @@ func (c *Conn) startOpening() {
 	c.paused |= pauseOpening
 	c.wake(c.loop.at(farAhead))
 	if c.loop.engine.options.Mode == OnLoop {
+		defer c.decideOpen() // also if OnOpen ends the goroutine
 		c.callOpen()
-		c.decideOpen()
 		return
 	}
 	c.notify(eventOpen)

@@ -9,6 +9,8 @@ import (
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/handler"
 )
 
 const (
@@ -55,6 +57,7 @@ type loop struct {
 	turns    tlsTurns
 
 	mail    mailbox
+	tasks   []func() // taken from the mailbox and not begun
 	stopped bool
 
 	count loopCounters
@@ -121,11 +124,41 @@ func (l *loop) release() {
 	l.closeListener()
 }
 
-// run is the loop's goroutine. It returns nil after stop, and an error when the
-// poller fails.
+// runLoop is a loop's goroutine. Should a callback end the goroutine another one cleans
+// up, and the engine fails: what the callback left undone may concern any connection.
+func (e *Engine) runLoop(l *loop, run func() error) {
+	returned := false
+	defer func() {
+		if !returned {
+			go e.runLoop(l, l.abort)
+			return
+		}
+		e.running.Done()
+	}()
+	if err := run(); err != nil {
+		e.fail(err)
+	}
+	returned = true
+}
+
+// run runs the loop. It returns nil after stop, and an error when the poller fails.
 func (l *loop) run() error {
 	l.now = l.engine.clockMillis()
-	err := l.poller.Polling(l.onEvent)
+	return l.windUp(l.poller.Polling(l.onEvent))
+}
+
+// abort ends a loop whose goroutine a callback has ended.
+func (l *loop) abort() error {
+	for _, c := range l.conns {
+		if c != nil && c.hushed.Load() {
+			c.flush() // its close frame
+		}
+	}
+	return l.windUp(errLoopExited)
+}
+
+// windUp drops the connections and gives back what the loop holds. err is why it ends.
+func (l *loop) windUp(err error) error {
 	l.closeMail()
 	for _, c := range l.conns {
 		if c != nil {
@@ -144,7 +177,10 @@ func (l *loop) run() error {
 	return fmt.Errorf("engine: event loop ended: %w", err)
 }
 
-var errLoopEnded = errors.New("engine: closed")
+var (
+	errLoopEnded  = errors.New("engine: closed")
+	errLoopExited = fmt.Errorf("%w: runtime.Goexit on the event loop", handler.ErrPanic)
+)
 
 // stop ends run, from any goroutine.
 func (l *loop) stop() { l.do(func() { l.stopped = true }) }

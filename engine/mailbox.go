@@ -114,23 +114,30 @@ func (l *loop) takeMail() {
 	if len(l.attended) == 0 {
 		l.attended, m.conns = m.conns, l.attended
 	}
-	tasks := m.tasks
-	m.tasks = nil
+	l.tasks, m.tasks = m.tasks, nil
 	l.casts = append(l.casts, m.casts...)
 	clear(m.casts)
 	m.casts = m.casts[:0]
 	m.mu.Unlock()
-	for _, task := range tasks {
+	l.runTasks()
+}
+
+func (l *loop) runTasks() {
+	for len(l.tasks) > 0 {
+		task := l.tasks[0]
+		l.tasks = l.tasks[1:]
 		task()
 	}
+	l.tasks = nil
 }
 
 // attend does what the connections in l.attended want, a bounded number of them.
 func (l *loop) attend() {
 	end := min(l.seen+attendedPerRing, len(l.attended))
-	for ; l.seen < end; l.seen++ {
+	for l.seen < end {
 		c := l.attended[l.seen]
 		l.attended[l.seen] = nil
+		l.seen++
 		c.attend()
 	}
 	if l.seen == len(l.attended) {
@@ -159,13 +166,11 @@ func (l *loop) closeMail() {
 			}
 		}
 		m.mu.Lock()
-		tasks := m.tasks
+		l.tasks = append(l.tasks, m.tasks...)
 		m.tasks = nil
-		ended = len(tasks) == 0 // a task may have brought another connection
+		ended = len(l.tasks) == 0 // a task may have brought another connection
 		m.ended = ended
 		m.mu.Unlock()
-		for _, task := range tasks {
-			task()
-		}
+		l.runTasks()
 	}
 }

@@ -26,7 +26,8 @@ const (
 	// else: the polling model, for game loops, single-threaded hosts and tests.
 	Service
 	// OnLoop runs handlers on the event loop: the least latency and cost for each
-	// message. They must not block, since every connection of that loop waits.
+	// message. They must not block, since every connection of that loop waits, nor call
+	// runtime.Goexit: the engine then fails, and Run returns an error.
 	OnLoop
 )
 

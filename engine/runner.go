@@ -67,8 +67,7 @@ func (e *Engine) isOver(start, end time.Duration) bool {
 func (c *Conn) handle(b *batch, ev *event) (load int64, called bool) {
 	switch ev.kind {
 	case eventOpen:
-		c.callOpen()
-		c.answerOpen()
+		c.runOpen()
 	case eventMessage:
 		payload := b.payload(ev)
 		load = 1<<loadShift + int64(len(payload))
@@ -142,30 +141,47 @@ func (c *Conn) handOver() {
 	}
 }
 
+// runOpen calls OnOpen and passes its verdict on, also if it ends the goroutine.
+func (c *Conn) runOpen() {
+	defer c.answerOpen()
+	c.callOpen()
+}
+
 func (c *Conn) callOpen() {
 	hs := c.hs
 	hs.err = errOpenPanic
-	defer c.recovered()
+	returned := false
+	defer c.recovered(&returned)
 	hs.err = c.callee().OnOpen(c, hs.request)
+	returned = true
 }
 
 func (c *Conn) callMessage(op frame.Opcode, payload []byte) {
-	defer c.recovered()
+	returned := false
+	defer c.recovered(&returned)
 	c.callee().OnMessage(c, op, payload)
+	returned = true
 }
 
 func (c *Conn) callClose() {
-	defer c.recovered()
+	returned := false
+	defer c.recovered(&returned)
 	c.callee().OnClose(c, c.ending.status)
+	returned = true
 }
 
 var errOpenPanic = fmt.Errorf("%w in OnOpen", handler.ErrPanic)
 
-// recovered ends the connection whose callback panicked, and only that.
-func (c *Conn) recovered() {
+// recovered ends the connection whose callback panicked, or ended its goroutine with
+// runtime.Goexit, and only that. The goroutine then ends all the same: see Engine.burst and
+// Engine.runLoop.
+func (c *Conn) recovered(returned *bool) {
+	if *returned {
+		return
+	}
 	p := recover()
 	if p == nil {
-		return
+		p = "runtime.Goexit"
 	}
 	c.hushed.Store(true)
 	c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "handler panicked",

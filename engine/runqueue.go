@@ -137,16 +137,24 @@ func (e *Engine) staff() {
 }
 
 // work is a worker's goroutine. It ends once the run queue is closed; Engine.finish
-// waits for it.
+// waits for it. If a handler ends the goroutine another takes its place.
 func (e *Engine) work() {
 	q := e.run
-	defer q.group.Done()
+	returned := false
+	defer func() {
+		if !returned {
+			go e.work()
+			return
+		}
+		q.group.Done()
+	}()
 	for {
 		q.idle.Add(1)
 		<-q.wake
 		e.burst(0)
 		if q.closed.Load() {
 			q.passOn()
+			returned = true
 			return
 		}
 	}
@@ -158,6 +166,15 @@ func (e *Engine) burst(end time.Duration) (ran int) {
 	q := e.run
 	serving := e.options.Mode == Service
 	holding := false
+	var turning *Conn
+	defer func() {
+		if turning != nil { // its handler has ended the goroutine
+			e.turnCut(turning)
+		}
+		if holding {
+			e.endBurst()
+		}
+	}()
 	now := e.elapsed()
 	for c, more := q.pop(); c != nil; c, more = q.pop() {
 		slow := q.slow.Load() > 0
@@ -176,7 +193,9 @@ func (e *Engine) burst(end time.Duration) (ran int) {
 		if serving {
 			q.serving.Add(1)
 		}
+		turning = c
 		ran += e.turn(c, now, end)
+		turning = nil
 		if serving {
 			q.serving.Add(-1)
 		}
@@ -192,10 +211,16 @@ func (e *Engine) burst(end time.Duration) (ran int) {
 			break
 		}
 	}
-	if holding {
-		e.endBurst()
-	}
 	return ran
+}
+
+// turnCut sees to it that others go on where a turn has not returned.
+func (e *Engine) turnCut(c *Conn) {
+	if e.options.Mode == Service {
+		e.run.serving.Add(-1)
+	}
+	e.run.push(c)
+	e.callRunner()
 }
 
 // endBurst wakes the loops for what the runner's handlers have sent.

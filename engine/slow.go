@@ -158,8 +158,10 @@ func (c *Conn) tellMissed() {
 }
 
 func (c *Conn) callMissed(topic string, n int) {
-	defer c.recovered()
+	returned := false
+	defer c.recovered(&returned)
 	if h, ok := c.callee().(handler.MissedHandler); ok {
 		h.OnMissed(c, topic, n)
 	}
+	returned = true
 }

@@ -115,8 +115,9 @@ func (c *Conn) startHandshake() {
 	ctx, cancel := context.WithCancel(noContext)
 	t.cancel = cancel
 	l.engine.run.group.Go(func() {
-		err := t.shake(ctx, l.engine.options.Logger)
-		l.do(func() { c.handshakeEnded(err) })
+		err := errShakePanic
+		defer func() { l.do(func() { c.handshakeEnded(err) }) }() // also if a callback ends the goroutine
+		err = t.shake(ctx, l.engine.options.Logger)
 	})
 }
 
@@ -125,11 +126,13 @@ func (t *tlsLayer) shake(ctx context.Context, log *slog.Logger) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.LogAttrs(noContext, slog.LevelError, "TLS callback panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = fmt.Errorf("%w in a TLS callback", handler.ErrPanic)
+			err = errShakePanic
 		}
 	}()
 	return t.conn.HandshakeContext(ctx)
 }
+
+var errShakePanic = fmt.Errorf("%w in a TLS callback", handler.ErrPanic)
 
 // handshakeEnded goes on with a connection whose handshake is over, and with the next
 // that waits for one.

@@ -33,7 +33,7 @@ var (
 	ErrIdleTimeout = errors.New("handler: idle for too long")
 	// ErrCloseTimeout: the peer left our close frame unanswered.
 	ErrCloseTimeout = errors.New("handler: close handshake not finished in time")
-	// ErrPanic: a callback of the connection panicked.
+	// ErrPanic: a callback of the connection panicked, or called runtime.Goexit.
 	ErrPanic = errors.New("handler: callback panicked")
 )
 

@@ -6,7 +6,8 @@ import "github.com/weirws/weir/frame"
 // in order and never overlap: OnOpen once and first, OnMessage for each message
 // as it arrived, OnClose once and last. Those of different connections run
 // concurrently. A panic in a callback closes its connection with 1011
-// (frame.CloseInternalError) and harms no other.
+// (frame.CloseInternalError) and harms no other. The same goes for runtime.Goexit, which
+// testing.T.FailNow calls, unless handlers run on the event loops: then it ends the engine.
 type Handler interface {
 	// OnOpen is called when the opening handshake has been checked and before
 	// the response is sent. It may take its time, a database look-up say, as
