@@ -35,11 +35,16 @@ type Config struct {
 	// Rate. Default: 1.
 	InFlight int `json:"in_flight"`
 	// Rate, per second over all connections, makes an open loop. What it counts depends on
-	// the scenario. Default: 10 for fanout, otherwise 0: each reply brings on the next message.
+	// the scenario. Default: 10 for fanout, 1000 where a rate is searched, otherwise 0: each reply brings on the next message.
 	Rate float64 `json:"rate"`
 	// Publishers are the connections, besides the others, that send what is fanned out.
 	// Default: 1.
 	Publishers int `json:"publishers"`
+	// Search is what find looks for: rate or connections. It begins at Rate or Connections.
+	// Default: rate.
+	Search string `json:"search,omitempty"`
+	// Bound is what it has to keep: an upper bound of any of the metrics of a round.
+	Bound Threshold `json:"bound,omitzero"`
 	// PayloadBytes is the size of a message, at least 32: for its number, its time and its
 	// check sum. Default: 128.
 	PayloadBytes int `json:"payload_bytes"`
@@ -93,6 +98,12 @@ func (c Config) withDefaults() Config {
 	if c.Scenario == "fanout" {
 		c.Rate = cmp.Or(c.Rate, 10)
 	}
+	if c.Scenario == "find" {
+		c.Search = cmp.Or(c.Search, searchRate)
+		if c.Search == searchRate {
+			c.Rate = cmp.Or(c.Rate, firstRate)
+		}
+	}
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
 	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
 	c.Duration = cmp.Or(c.Duration, 5*time.Second)
@@ -126,7 +137,7 @@ func (c Config) validate() error {
 	refuse(c.Connections < 1, "%d connections are too few", c.Connections)
 	refuse(c.InFlight < 1, "%d messages in flight are too few", c.InFlight)
 	refuse(c.Publishers < 1 || c.Publishers > mostPublishers, "%d publishers are not from 1 to %d", c.Publishers, mostPublishers)
-	refuse(!(c.Rate >= 0 && c.Rate <= 1e9), "a rate of %v is not from 0 to 1e9", c.Rate)
+	refuse(!(c.Rate >= 0 && c.Rate <= mostRate), "a rate of %v is not from 0 to 1e9", c.Rate)
 	refuse(c.PayloadBytes < stampBytes || c.PayloadBytes > mostPayloadBytes,
 		"a payload of %d bytes is not from %d, which its number, time and check sum take, to %d", c.PayloadBytes, stampBytes, mostPayloadBytes)
 	refuse(c.Duration < 0 || c.Timeout < 0, "durations must be positive")
@@ -141,9 +152,20 @@ func (c Config) validate() error {
 		_, err := netip.ParseAddr(s)
 		refuse(err != nil, "the source %q is not an IP address", s)
 	}
-	errs = append(errs, c.validateTLS())
+	errs = append(errs, c.validateTLS(), c.validateFind())
 	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
 	return errors.Join(errs...)
+}
+
+// capacity is how many connections the workers can hold.
+func (c Config) capacity() int {
+	switch {
+	case c.Workers > 0:
+		return min(mostConnections, c.Workers*connectionsPerWorker())
+	case len(c.WorkerCommand) > 0:
+		return mostConnections
+	}
+	return connectionsPerWorker()
 }
 
 // connectionsPerWorker is how many connections one process can hold.

@@ -7,6 +7,8 @@ type Progress struct {
 	Target int    // index of the server
 	Round  int    // from 0
 	Phase  string // connecting, running or draining
+	// Trying is the rate, or the number of connections, that find tries; otherwise empty.
+	Trying string
 	// Since is when the load began, and Length how long it will last.
 	Since  time.Time
 	Length time.Duration

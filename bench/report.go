@@ -33,6 +33,8 @@ func thisMachine() Machine {
 type Target struct {
 	URL    string  `json:"url"`
 	Rounds []Round `json:"rounds"`
+	// Found is the answer of find, and Rounds are then those with it; nil otherwise.
+	Found *Found `json:"found,omitempty"`
 }
 
 // A Round is what happened, and what it cost.
@@ -44,6 +46,9 @@ type Round struct {
 	// 0 where that is not to be had.
 	MachineCPU float64     `json:"machine_cpu"`
 	Server     *ServerCost `json:"server,omitempty"` // nil if its process is not known
+	// FoundRate and FoundConnections are what this round was with, the answer of find.
+	FoundRate        float64 `json:"found_rate,omitempty"`
+	FoundConnections float64 `json:"found_connections,omitempty"`
 }
 
 // A ServerCost is what the server's process needed while measuring.
@@ -85,6 +90,7 @@ const (
 	Seconds   Unit = "s"
 	Bytes     Unit = "B"
 	Percent   Unit = "%"
+	Connected Unit = "connections"
 	CPUs      Unit = "CPUs"
 )
 
@@ -95,6 +101,8 @@ var metrics = []struct {
 	about string
 	of    func(r *Round) (value float64, ok bool)
 }{
+	{"found.rate", PerSecond, "rate that find has found", func(r *Round) (float64, bool) { return r.FoundRate, r.FoundRate > 0 }},
+	{"found.connections", Connected, "number of connections that find has found", func(r *Round) (float64, bool) { return r.FoundConnections, r.FoundConnections > 0 }},
 	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), r.Sent > 0 }},
 	{"mean", Seconds, "latency, mean", func(r *Round) (float64, bool) { return r.Latency.Mean().Seconds(), r.Latency.Count() > 0 }},
 	{"p50", Seconds, "latency, median", latencyAt(50)},
@@ -234,6 +242,16 @@ func (t *Target) metric(name string) (Metric, bool) {
 		}
 	}
 	return Metric{}, false
+}
+
+// metricUnit is the unit of a metric.
+func metricUnit(name string) Unit {
+	for _, m := range metrics {
+		if m.name == name {
+			return m.unit
+		}
+	}
+	return Count
 }
 
 // median sorts values, of which there is at least one.

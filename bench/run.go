@@ -15,6 +15,7 @@ const startDelay = 100 * time.Millisecond
 // ended, and the report has what there is so far. An error means that there is no
 // report: the configuration is wrong, or a worker failed.
 func Run(ctx context.Context, c Config) (*Report, error) {
+	given := c
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -22,6 +23,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	r := &Report{Config: c, Started: time.Now(), Machine: thisMachine()}
 	for _, u := range c.URLs {
 		r.Targets = append(r.Targets, Target{URL: u})
+	}
+	if c.Scenario == "find" {
+		if err := r.find(ctx, given); err != nil {
+			return nil, err
+		}
+		r.Interrupted = ctx.Err() != nil
+		return r, nil
 	}
 	for n := range c.Rounds {
 		for i := range r.Targets {
@@ -85,7 +93,7 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 // conduct leads the workers through the round.
 func (d *director) conduct(ctx context.Context) (*Round, error) {
 	opened := 0
-	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Length: d.config.WarmUp + d.config.Duration}
+	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Trying: d.config.trying(), Length: d.config.WarmUp + d.config.Duration}
 	if err := d.gather(ctx, func(e event) bool {
 		if e.Ready == nil {
 			return false

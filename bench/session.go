@@ -44,6 +44,7 @@ var scenarios = map[string]struct {
 }{
 	"connect": {"connections are opened; --rate is connections per second", newConnect, true},
 	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false},
+	"find":    {"the largest rate or number of connections with which echo keeps --bound", newEcho, false},
 	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false},
 }
 

@@ -21,7 +21,7 @@ func (u Unit) format(v float64) string {
 	case Count, PerSecond:
 		return digits(v, u == Count) + string(u)
 	default:
-		return digits(v, false) + " " + string(u)
+		return digits(v, u == Connected) + " " + string(u)
 	}
 	switch {
 	case v == 0:
@@ -36,8 +36,8 @@ func (u Unit) format(v float64) string {
 	return digits(v, false) + " s"
 }
 
-// digits is v with three significant digits, but no digit before the point left out.
-// Counts are whole.
+// digits is v with three significant digits, but no digit before the point left out, or
+// whole.
 func digits(v float64, whole bool) string {
 	decimals := 0
 	if !whole && v != 0 {
@@ -53,6 +53,9 @@ func (c Config) loop() string {
 			return fmt.Sprintf("as fast as the server takes them, %d handshakes under way for each worker", mostDialling)
 		}
 		return fmt.Sprintf("open loop, %s: handshakes count from when they were due", PerSecond.format(c.Rate))
+	}
+	if c.Scenario == "find" && c.Search == searchRate {
+		return "open loop at each rate: latency counts from when a message was due"
 	}
 	if c.Rate > 0 {
 		return fmt.Sprintf("open loop, %s: latency counts from when a message was due", PerSecond.format(c.Rate))
@@ -87,6 +90,9 @@ func (r *Report) WriteText(w io.Writer) error {
 func (r *Report) writeTarget(b *strings.Builder, i int) {
 	t := &r.Targets[i]
 	fmt.Fprintf(b, "\n%s\n", t.URL)
+	if t.Found != nil {
+		t.writeFound(b, r.Config)
+	}
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, m := range t.Metrics() {
 		if m.Unit == Count && m.Value == 0 && m.Name != "errors" {
@@ -109,10 +115,12 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 }
 
 func writeCauses(b *strings.Builder, what string, causes map[string]int) {
-	for _, cause := range slices.Sorted(maps.Keys(causes)) {
+	for _, cause := range sortedCauses(causes) {
 		fmt.Fprintf(b, "  %s: %d × %s\n", what, causes[cause], cause)
 	}
 }
+
+func sortedCauses(causes map[string]int) []string { return slices.Sorted(maps.Keys(causes)) }
 
 // WriteCSV writes one line for each figure of each round of each server.
 func (r *Report) WriteCSV(w io.Writer) error {
@@ -126,6 +134,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 				}
 			}
 		}
+		t.writeTrials(out, r.Config.Bound)
 	}
 	out.Flush()
 	return out.Error()

@@ -45,6 +45,15 @@ func ParseThreshold(text string) (Threshold, error) {
 	return Threshold{}, fmt.Errorf("bench: threshold %q: there is no figure %q", text, t.metric)
 }
 
+// MarshalText returns what ParseThreshold has parsed.
+func (t Threshold) MarshalText() ([]byte, error) { return []byte(t.text), nil }
+
+// UnmarshalText is ParseThreshold.
+func (t *Threshold) UnmarshalText(text []byte) (err error) {
+	*t, err = ParseThreshold(string(text))
+	return err
+}
+
 func parseBound(text string, u Unit) (float64, error) {
 	if u != Seconds {
 		v, err := strconv.ParseFloat(text, 64)

@@ -18,30 +18,11 @@ func (r *Report) Warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, t := range r.Targets {
-		var worker, machine, others float64
-		var lag time.Duration
-		for i := range t.Rounds {
-			round := &t.Rounds[i]
-			for _, c := range round.Clients {
-				worker = max(worker, c.CPU)
-			}
-			machine = max(machine, round.MachineCPU)
-			if round.Server != nil {
-				others = max(others, round.MachineCPU-round.clientCPU()-round.Server.CPU)
-			}
-			lag = max(lag, round.SendLag.At(99))
+		for _, limit := range clientLimits(t.Rounds, r.Machine.Processors) {
+			warn("%s: %s", t.URL, limit)
 		}
-		if worker > busyWorker {
-			warn("%s: a worker used %.0f %% of a processor: the client may be the bottleneck, not the server; try more workers, or another machine", t.URL, worker*100)
-		}
-		if n := r.Machine.Processors; machine > busyMachine*float64(n) {
-			warn("%s: all %d processors of this machine were busy: client and server may hold each other up if both are here", t.URL, n)
-		}
-		if others > busyOthers {
+		if others := usedByOthers(t.Rounds); others > busyOthers {
 			warn("%s: other programs on this machine used %.1f processors", t.URL, others)
-		}
-		if lag > tardy {
-			warn("%s: one message in a hundred was sent %s late or more: the client does not keep up with the rate", t.URL, Seconds.format(lag.Seconds()))
 		}
 	}
 	for _, t := range r.Targets {
@@ -53,4 +34,38 @@ func (r *Report) Warnings() []string {
 		warn("the run was interrupted")
 	}
 	return all
+}
+
+// clientLimits say why the client may have been slower than the server in some of these
+// rounds.
+func clientLimits(rounds []Round, processors int) (all []string) {
+	var worker, machine float64
+	var lag time.Duration
+	for i := range rounds {
+		for _, c := range rounds[i].Clients {
+			worker = max(worker, c.CPU)
+		}
+		machine = max(machine, rounds[i].MachineCPU)
+		lag = max(lag, rounds[i].SendLag.At(99))
+	}
+	if worker > busyWorker {
+		all = append(all, fmt.Sprintf("a worker used %.0f %% of a processor: the client may be the bottleneck, not the server; try more workers, or another machine", worker*100))
+	}
+	if machine > busyMachine*float64(processors) {
+		all = append(all, fmt.Sprintf("all %d processors of this machine were busy: client and server may hold each other up if both are here", processors))
+	}
+	if lag > tardy {
+		all = append(all, fmt.Sprintf("one message in a hundred was sent %s late or more: the client does not keep up with the rate", Seconds.format(lag.Seconds())))
+	}
+	return all
+}
+
+// usedByOthers is how many processors neither the workers nor the server used.
+func usedByOthers(rounds []Round) (most float64) {
+	for i := range rounds {
+		if r := &rounds[i]; r.Server != nil {
+			most = max(most, r.MachineCPU-r.clientCPU()-r.Server.CPU)
+		}
+	}
+	return most
 }

@@ -23,6 +23,10 @@ func TestBenchWithWrongArguments(t *testing.T) {
 		{"echo ws://a/ --pid x", `--pid is "x"; it must be the number of a process`},
 		{"echo ws://a/ --source x", `--source is "x"; it must be an IP address of this machine`},
 		{"echo ws://a/ --threshold p99=5ms", `--threshold is "p99=5ms"; it must be a figure and its bound, such as p99<5ms or lost<1`},
+		{"find ws://a/", "--bound 'p99<5ms', or another, is what find needs, and find only"},
+		{"echo ws://a/ --bound p99<5ms", "--bound 'p99<5ms', or another, is what find needs, and find only"},
+		{"find ws://a/ --bound p99", `--bound is "p99"; it must be an upper bound of a figure, such as p99<5ms`},
+		{"find ws://a/ --search luck", `--search is "luck"; it must be rate or connections`},
 		{"echo ws://a/ --duration 5", `--duration is "5"; it must be a duration`},
 		{"echo ws://a/ --conections 5", "bench has no flag --conections; did you mean --connections?"},
 	}

@@ -47,6 +47,9 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 		return o, usagef("bench takes one URL; others, such as %q, follow --compare", words[2])
 	}
 	o.config.Scenario = words[0]
+	if finding := words[0] == "find"; finding != given(fs, "bound") {
+		return o, usagef("--bound 'p99<5ms', or another, is what find needs, and find only")
+	}
 	o.config.URLs = append([]string{words[1]}, o.config.URLs...)
 	return o, nil
 }
@@ -69,6 +72,14 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 		c.Rate = v
 		return err == nil && v > 0 && v <= 1e9
 	}}, "rate", "send so many messages per `second`, whether or not the server keeps up")
+	searches := bench.Searches()
+	fs.Var(&value{want: join(searches, "or"), text: searches[0], set: func(s string) bool {
+		c.Search = s
+		return slices.Contains(searches, s)
+	}}, "search", "what find looks for, rate or connections; it begins at --rate or --connections")
+	fs.Var(&value{want: "an upper bound of a figure, such as p99<5ms", set: func(s string) bool {
+		return c.Bound.UnmarshalText([]byte(s)) == nil
+	}}, "bound", "`bound` that find has to keep, such as p99<5ms")
 	fs.Var(whole(&c.PayloadBytes, 1, mostBytes, 128), "payload", "`bytes` of a message, at least 32")
 	fs.Var(toggle(&c.Text), "text", "send text messages, not binary ones")
 	fs.Var(spanOrNever(&c.WarmUp, -1, time.Second), "warm-up", "`time` of load before measuring begins; 0: none")

@@ -41,6 +41,9 @@ func (p *progressLine) show(now bench.Progress) {
 	}
 	p.told, p.phase = time.Now(), now.Phase
 	line := fmt.Sprintf("%s round %d: %s, %s", p.config.URLs[now.Target], now.Round+1, now.Phase, connections(now.Open))
+	if now.Trying != "" {
+		line += ", trying " + now.Trying
+	}
 	if now.Phase != "connecting" {
 		line += fmt.Sprintf(", %.0f/s, p50 %v, p99 %v", now.Rate, now.P50.Round(time.Microsecond), now.P99.Round(time.Microsecond))
 	}
