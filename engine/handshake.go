@@ -39,20 +39,21 @@ func (h *handshake) recycle() {
 	handshakes.Put(h)
 }
 
-var headerEnd = []byte("\r\n\r\n")
+var (
+	emptyLine = []byte("\r\n")
+	headerEnd = []byte("\r\n\r\n")
+)
 
 // readHeader gathers the opening handshake and acts on it once it is whole.
 func (c *Conn) readHeader(in []byte) {
 	hs := c.hs
 	if hs.bytes == nil {
 		hs.bytes = frame.NewBuffer(len(in))
-		if in[0] < 'A' || in[0] > 'Z' {
-			// No HTTP method begins so; a TLS ClientHello does.
-			c.refuse(handler.Refuse(http.StatusBadRequest, "not an HTTP request"))
-			return
-		}
 	}
 	hs.bytes.Append(in)
+	if hs.scanned == 0 && !c.beginHeader() {
+		return
+	}
 	have := hs.bytes.B
 	i := bytes.Index(have[hs.scanned:], headerEnd)
 	size := hs.scanned + i + len(headerEnd)
@@ -65,6 +66,26 @@ func (c *Conn) readHeader(in []byte) {
 	default:
 		hs.scanned = max(0, len(have)-len(headerEnd)+1)
 	}
+}
+
+// beginHeader looks at how a request begins. It reports false if there is nothing of it
+// yet, or it was refused.
+func (c *Conn) beginHeader() bool {
+	b := c.hs.bytes
+	rest := b.B
+	for bytes.HasPrefix(rest, emptyLine) {
+		rest = rest[len(emptyLine):] // RFC 9112 section 2.2: to be ignored before a request
+	}
+	b.B = b.B[:copy(b.B, rest)]
+	switch {
+	case len(b.B) == 0, len(b.B) == 1 && b.B[0] == emptyLine[0]:
+		return false
+	case b.B[0] < 'A' || b.B[0] > 'Z':
+		// No HTTP method begins so; a TLS ClientHello does.
+		c.refuse(handler.Refuse(http.StatusBadRequest, "not an HTTP request"))
+		return false
+	}
+	return true
 }
 
 // handshakeArrived routes a request whose header is whole.
