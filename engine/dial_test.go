@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/weirws/weir/engine"
@@ -138,6 +139,26 @@ func TestDialSendsInOnOpen(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A message as large as may be that says the same all over: by default the ratio of its
+// sizes, which is 200 and more, is nothing to refuse it for.
+func TestDialSendsRepetitiveMessage(t *testing.T) {
+	o := engine.Options{Deflate: frame.DeflateOptions{Enabled: true, Level: 9}}
+	callers := startCallers(t, o)
+	o.Mux = routes(handler.Echo{})
+	server := startEngine(t, o)
+	h := newCaller()
+	c := dial(t, callers, urlOf(server, "/"), h, engine.DialOptions{})
+	for _, phrase := range []string{"the same all over, ", "\x00"} {
+		message := strings.Repeat(phrase, 1<<20/len(phrase))
+		if err := c.Send(frame.Text, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		if got := receive(t, "the echo", h.messages); got != message {
+			t.Errorf("%d bytes came back as %d", len(message), len(got))
+		}
+	}
 }
 
 // Both directions, by Send and by SendPrepared.

@@ -101,8 +101,8 @@ type Options struct {
 	// the connection with 1009. Default: 1 MiB.
 	MaxMessageBytes int
 	// MaxInflateRatio bounds how many times larger than it arrived a compressed message
-	// of more than 64 KiB may become; beyond, the connection is closed with 1009.
-	// Default: 200. Negative: no bound but MaxMessageBytes.
+	// of more than 64 KiB may become; beyond, the connection is closed with 1009. A message
+	// that repeats itself is up to 1032 times larger. Default: 0, no bound but MaxMessageBytes.
 	MaxInflateRatio int
 	// InboxBytes and InboxMessages bound what waits for a connection's handler. Beyond
 	// either the engine stops reading that socket, so that TCP holds the sender back,
@@ -228,6 +228,7 @@ func (o Options) validate() error {
 	positive("MaxConnections", o.MaxConnections)
 	positive("MaxHeaderBytes", o.MaxHeaderBytes)
 	positive("MaxMessageBytes", o.MaxMessageBytes)
+	positive("MaxInflateRatio", o.MaxInflateRatio)
 	positive("InboxBytes", o.InboxBytes)
 	positive("InboxMessages", o.InboxMessages)
 	positive("MaxQueuedBytes", o.MaxQueuedBytes)

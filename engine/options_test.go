@@ -22,6 +22,7 @@ func TestContradictions(t *testing.T) {
 		MaxConnections:  -1,
 		MaxHeaderBytes:  -1,
 		MaxMessageBytes: -1,
+		MaxInflateRatio: -1,
 		InboxBytes:      -1,
 		InboxMessages:   -1,
 		MaxQueuedBytes:  -1,
@@ -39,7 +40,7 @@ func TestContradictions(t *testing.T) {
 		t.Fatalf("New = %v, %v; want an error", e, err)
 	}
 	for _, name := range []string{
-		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes",
+		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes", "MaxInflateRatio",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
 		"1000h", "SlowPolicy", "MaxQueuedBytes",
 	} {

@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math"
 	"sync"
@@ -21,7 +20,6 @@ const (
 
 const (
 	defaultMaxMessageBytes = 1 << 20
-	defaultMaxInflateRatio = 200
 	inflateRatioFloorBytes = 64 << 10
 )
 
@@ -35,7 +33,8 @@ type DecoderOptions struct {
 	MaxMessageBytes int
 	// MaxInflateRatio bounds the size of a message in relation to its compressed
 	// size; beyond it lies a ProtocolError with CloseMessageTooBig. Messages of up
-	// to 64 KiB are exempt. Zero: 200. Negative: no bound but MaxMessageBytes.
+	// to 64 KiB are exempt. Zero or less: no bound but MaxMessageBytes, since DEFLATE
+	// makes what repeats itself up to 1032 times smaller, and honest senders do.
 	MaxInflateRatio int
 }
 
@@ -57,8 +56,8 @@ func (o *DecoderOptions) maxCompressedBytes() uint64 {
 // maxInflatedBytes is what a message of n compressed bytes may grow to, and the
 // error if it grows further.
 func (o *DecoderOptions) maxInflatedBytes(n int) (int, error) {
-	limit, ratio := o.maxMessageBytes(), cmp.Or(o.MaxInflateRatio, defaultMaxInflateRatio)
-	if ratio < 0 || n > limit/ratio || inflateRatioFloorBytes >= limit {
+	limit, ratio := o.maxMessageBytes(), o.MaxInflateRatio
+	if ratio <= 0 || n > limit/ratio || inflateRatioFloorBytes >= limit {
 		return limit, errTooBig
 	}
 	return max(n*ratio, inflateRatioFloorBytes), errInflateRatio

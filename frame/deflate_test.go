@@ -135,7 +135,7 @@ func FuzzDeflate(f *testing.F) {
 		if len(frame) > FrameSize(len(message), false) {
 			t.Errorf("%d bytes became a frame of %d", len(message), len(frame))
 		}
-		dec := NewDecoder(&DecoderOptions{Role: Client, MaxInflateRatio: -1}, true)
+		dec := NewDecoder(&DecoderOptions{Role: Client}, true)
 		got, _, err := decodeAll(t, &dec, frame)
 		if len(got) != 1 || got[0].payload != string(message) || err != nil {
 			t.Errorf("decoded %d messages, %v; want the one encoded", len(got), err)

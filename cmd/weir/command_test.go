@@ -65,6 +65,8 @@ func TestRunWithWrongArguments(t *testing.T) {
 		{"serve --subprotocol a,b", `--subprotocol is "a,b"; it must be a token, such as chat.v1`},
 		{"serve --compression=yes", `--compression is "yes"; it must be true or false`},
 		{"serve --compression --compression-level 10", `--compression-level is "10"; it must be a whole number from 1 to 9`},
+		{"serve --max-inflate-ratio 0", `--max-inflate-ratio is "0"; it must be a whole number from 1 to 2147483647`},
+		{"serve --max-inflate-ratio 50", "--max-inflate-ratio needs --compression, which is off"},
 		{"serve --compression-level 3", "--compression-level needs --compression, which is off"},
 		{"serve --compression-threshold 3", "--compression-threshold needs --compression, which is off"},
 		{"serve --feed-history-count 5", "--feed-history-count needs --feed, which is off"},

@@ -104,6 +104,8 @@ func limitFlags(fs *flag.FlagSet, o *engine.Options, d engine.Options) {
 	fs.Var(whole(&o.MaxConnections, 1, mostConns, 0), "max-connections",
 		"`number` of connections at most; the next is answered 503 (default and upper bound: the descriptor limit less 128)")
 	fs.Var(whole(&o.MaxMessageBytes, 1, mostBytes, d.MaxMessageBytes), "max-message", "largest message accepted, in `bytes`, inflated")
+	fs.Var(whole(&o.MaxInflateRatio, 1, mostBytes, 0), "max-inflate-ratio",
+		"`times` that a compressed message above 64 KiB may become larger than it came (default: no bound but --max-message)")
 	fs.Var(whole(&o.MaxHeaderBytes, 1, mostBytes, d.MaxHeaderBytes), "max-header", "largest request header accepted, in `bytes`")
 	fs.Var(whole(&o.InboxBytes, 1, mostBytes, d.InboxBytes), "inbox",
 		"`bytes` that may wait for the handler of a connection before reading from it pauses")
@@ -150,7 +152,7 @@ func checkServe(fs *flag.FlagSet, o *engine.Options, d engine.Options) error {
 	if soft := cmp.Or(o.OutboxSoftBytes, d.OutboxSoftBytes); hard < soft {
 		return usagef("--outbox-hard %d is below --outbox-soft %d; it must be at least that", hard, soft)
 	}
-	for _, name := range []string{"compression-level", "compression-threshold"} {
+	for _, name := range []string{"compression-level", "compression-threshold", "max-inflate-ratio"} {
 		if given(fs, name) && !o.Deflate.Enabled {
 			return usagef("--%s needs --compression, which is off", name)
 		}

@@ -48,6 +48,7 @@ func TestParseServe(t *testing.T) {
 		{"--origin example.com --origin https://*.example.org --origin null --subprotocol a --subprotocol b.v1", with(func(o *engine.Options) {
 			o.Origins, o.Subprotocols = []string{"example.com", "https://*.example.org", "null"}, []string{"a", "b.v1"}
 		})},
+		{"--compression --max-inflate-ratio 50", with(func(o *engine.Options) { o.Deflate.Enabled, o.MaxInflateRatio = true, 50 })},
 		{"--compression", with(func(o *engine.Options) { o.Deflate.Enabled = true })},
 		{"--compression --compression-level 9 --compression-threshold 1", with(func(o *engine.Options) {
 			o.Deflate = frame.DeflateOptions{Enabled: true, Level: 9, MinBytes: 1}
