@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 )
@@ -130,6 +132,7 @@ func dropReason(err error) string {
 		{handler.ErrPongTimeout, "pong timeout"},
 		{handler.ErrIdleTimeout, "idle timeout"},
 		{handler.ErrCloseTimeout, "close timeout"},
+		{handler.ErrAborted, "aborted"},
 		{handler.ErrPanic, "panic"},
 		{errLoopEnded, "engine closed"},
 		{io.EOF, "hung up"},
@@ -156,6 +159,13 @@ func (c *Conn) lost(err error) {
 	c.drop(err)
 }
 
+// abort drops the connection so that the peer's end is reset, and no port stays busy.
+func (c *Conn) abort() {
+	// It fails on a socket that is no stream of TCP, which closing resets anyway.
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	c.drop(handler.ErrAborted)
+}
+
 // drop closes the socket at once and hands the handler its last event.
 func (c *Conn) drop(err error) {
 	if c.fd < 0 {
@@ -171,7 +181,7 @@ func (c *Conn) drop(err error) {
 	}
 	c.state = stateGone
 	if c.tls != nil {
-		c.tls.drop(fd)
+		c.tls.drop(fd, errors.Is(err, handler.ErrAborted))
 	}
 	l.remove(c)
 	closeSocket(fd)

@@ -57,6 +57,7 @@ type Conn struct {
 	shut       bool               // our side of the stream is ended
 	opened     bool               // OnOpen has returned nil: OnClose must be called
 	admitted   bool               // counted against MaxConnections
+	controls   bool               // the handler is a handler.ControlHandler; set when the handshake is over
 	policy     handler.SlowPolicy // never the default once the handshake has been checked
 	fd         int32              // -1 once the socket is closed or passed on: the number may already belong to another peer
 	slot       uint32
@@ -192,6 +193,15 @@ func (c *Conn) Close(code frame.CloseCode, reason string) error {
 	return nil
 }
 
+// Abort cuts the connection: what is queued is lost, no message that waits is delivered
+// any more, and the peer's end of the TCP connection is reset, without a close frame.
+// OnClose gets handler.ErrAborted, unless the connection has ended otherwise. It may be
+// called from any goroutine and does not wait.
+func (c *Conn) Abort() {
+	c.hushed.Store(true)
+	c.ask(wantAbort)
+}
+
 // queued passes on the outcome of appending to the outbox, after it has told the
 // loop.
 func (c *Conn) queued(a appended) error {
@@ -275,6 +285,10 @@ func (c *Conn) attend() {
 		c.decideOpen()
 	}
 	if c.fd < 0 {
+		return
+	}
+	if what&wantAbort != 0 {
+		c.abort()
 		return
 	}
 	if what&wantClose != 0 && c.state == stateOpen {

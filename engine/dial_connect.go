@@ -262,6 +262,16 @@ func (c *Conn) callee() handler.Handler {
 	return c.path.route.Handler
 }
 
+// application is the handler that the application has given, which is asked for the
+// interfaces that a Handler need not have.
+func (c *Conn) application() handler.Handler {
+	h := c.callee()
+	if r, ok := h.(reconnecting); ok {
+		return r.handler
+	}
+	return h
+}
+
 // hangUp waits for the server to end the stream, now that close frames are exchanged:
 // who ends it first keeps the port busy (RFC 6455 section 7.1.1). If it does not, we do.
 func (c *Conn) hangUp() {

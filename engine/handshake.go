@@ -168,6 +168,7 @@ func (c *Conn) open() {
 	c.hs = nil
 	c.opened = true
 	c.state = stateOpen
+	_, c.controls = c.application().(handler.ControlHandler)
 	c.decoder = frame.NewDecoder(c.decoderOptions(), c.outbox.deflate.Enabled())
 	c.told, c.heard = l.now, l.now
 	c.wake(l.at(e.pingDelay()))

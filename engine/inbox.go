@@ -44,11 +44,11 @@ type event struct {
 type eventKind uint8
 
 const (
-	eventOpen eventKind = iota
-	eventMessage
-	eventMissed    // the payload is the number of messages and the topic
-	eventPeerClose // every message has been handled: answer the peer's close frame, or violation
-	eventDrain     // the messages that had arrived when the drain came are handled: close
+	eventOpen      eventKind = iota
+	eventMessage             // or a ping or pong
+	eventMissed              // the payload is the number of messages and the topic
+	eventPeerClose           // every message has been handled: answer the peer's close frame, or violation
+	eventDrain               // the messages that had arrived when the drain came are handled: close
 	eventClose
 )
 

@@ -27,6 +27,7 @@ const (
 	wantRead                      // the inbox has room again, or there was more to read than one turn allows
 	wantOpen                      // OnOpen has returned
 	wantClose                     // our close frame is in the outbox
+	wantAbort                     // the application wants no more of it
 	wantFinish                    // the close frames of both sides are exchanged, or will be with the outbox
 )
 

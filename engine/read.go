@@ -103,18 +103,19 @@ func (c *Conn) decode(in []byte) {
 		case frame.Ping:
 			flush = true
 			c.pong(m.Payload)
+			c.deliverControl(m, len(in))
+		case frame.Pong:
+			c.deliverControl(m, len(in))
 		case frame.Close:
 			c.peerClosed(m.Payload)
-		}
-		if m.Op.IsControl() {
 			m.Buffer.Release()
 		}
 	}
 	if messages > 0 {
 		c.told = c.loop.now
 		c.loop.count.messagesIn.Add(messages)
-		c.handOver()
 	}
+	c.handOver()
 	if flush {
 		c.flush()
 	}

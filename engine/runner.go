@@ -101,7 +101,7 @@ func (c *Conn) consumed(load int64) {
 	}
 }
 
-// deliver hands a message to the handler: at once in mode OnLoop, otherwise with
+// deliver hands a message, or a ping or pong, to the handler: at once in mode OnLoop, otherwise with
 // handOver at the end of what was read, of which rest bytes are left.
 func (c *Conn) deliver(m frame.Message, rest int) {
 	l := c.loop
@@ -119,7 +119,16 @@ func (c *Conn) deliver(m frame.Message, rest int) {
 	}
 }
 
-// handOver puts the messages of one read in the inbox. If that is full, reading
+// deliverControl is deliver for a ping or pong, if the handler wants those.
+func (c *Conn) deliverControl(m frame.Message, rest int) {
+	if !c.controls {
+		m.Buffer.Release()
+		return
+	}
+	c.deliver(m, rest)
+}
+
+// handOver puts the messages of one read in the inbox, if any. If that is full, reading
 // stops until it is half empty.
 func (c *Conn) handOver() {
 	b := c.loop.batch
@@ -159,7 +168,11 @@ func (c *Conn) callOpen() {
 func (c *Conn) callMessage(op frame.Opcode, payload []byte) {
 	returned := false
 	defer c.recovered(&returned)
-	c.callee().OnMessage(c, op, payload)
+	if op.IsControl() {
+		c.application().(handler.ControlHandler).OnControl(c, op, payload)
+	} else {
+		c.callee().OnMessage(c, op, payload)
+	}
 	returned = true
 }
 

@@ -97,7 +97,7 @@ func (c *Conn) missed(p *publication, policy handler.SlowPolicy) {
 		p.missed.Store(counter)
 	}
 	counter[policy].Add(1)
-	if _, ok := c.callee().(handler.MissedHandler); !ok {
+	if _, ok := c.application().(handler.MissedHandler); !ok {
 		return
 	}
 	if c.backlog.missed == nil {
@@ -160,7 +160,7 @@ func (c *Conn) tellMissed() {
 func (c *Conn) callMissed(topic string, n int) {
 	returned := false
 	defer c.recovered(&returned)
-	if h, ok := c.callee().(handler.MissedHandler); ok {
+	if h, ok := c.application().(handler.MissedHandler); ok {
 		h.OnMissed(c, topic, n)
 	}
 	returned = true

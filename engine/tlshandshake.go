@@ -208,14 +208,14 @@ func (t *tlsLayer) state() *tls.ConnectionState {
 	return &s
 }
 
-// drop ends the TLS of a connection whose socket the loop closes next. What is
-// encrypted already, and a close_notify alert (RFC 8446 section 6.1), goes out if the
-// socket takes it at once.
-func (t *tlsLayer) drop(fd int) {
+// drop ends the TLS of a connection whose socket the loop closes next. Unless that is to
+// be cut, what is encrypted already, and a close_notify alert (RFC 8446 section 6.1), goes
+// out if the socket takes it at once.
+func (t *tlsLayer) drop(fd int, cut bool) {
 	if t.cancel != nil {
 		t.cancel()
 	}
-	if t.sending == nil {
+	if t.sending == nil && !cut {
 		t.sayGoodbye()
 		if b := t.wire.collect(); b != nil {
 			_, _ = writeSocket(fd, b.B)

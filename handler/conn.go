@@ -30,8 +30,8 @@ type Conn interface {
 
 	// Ping queues a ping frame. It returns ErrPingTooLong if payload is above 125
 	// bytes (RFC 6455 section 5.5), ErrClosed and ErrSlowConsumer as Send does.
-	// Ping copies payload. The pong is not reported; the engine watches over the
-	// peer with pings of its own.
+	// Ping copies payload. A ControlHandler gets to see the pong; the engine watches over
+	// the peer with pings of its own.
 	Ping(payload []byte) error
 
 	// Close begins the close handshake: the close frame follows what is queued,

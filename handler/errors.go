@@ -33,6 +33,8 @@ var (
 	ErrIdleTimeout = errors.New("handler: idle for too long")
 	// ErrCloseTimeout: the peer left our close frame unanswered.
 	ErrCloseTimeout = errors.New("handler: close handshake not finished in time")
+	// ErrAborted: the application cut the connection.
+	ErrAborted = errors.New("handler: connection aborted")
 	// ErrPanic: a callback of the connection panicked, or called runtime.Goexit.
 	ErrPanic = errors.New("handler: callback panicked")
 )

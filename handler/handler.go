@@ -42,6 +42,17 @@ type MissedHandler interface {
 	OnMissed(c Conn, topic string, n int)
 }
 
+// A ControlHandler is a Handler that wants to see the pings and pongs of its peers. A
+// Handler need not be one: pings are answered, and pongs taken in, without it.
+type ControlHandler interface {
+	// OnControl is called for each frame.Ping, which the engine answers, and each
+	// frame.Pong, whether or not a ping has asked for it, of Conn.Ping or the engine's own,
+	// which has no payload (RFC 6455 sections 5.5.2 and 5.5.3). It comes in order with
+	// OnMessage, and what waits counts against the same bounds. payload has at most 125
+	// bytes; it is valid, and may be overwritten, until OnControl returns.
+	OnControl(c Conn, op frame.Opcode, payload []byte)
+}
+
 // CloseStatus says how a connection ended.
 type CloseStatus struct {
 	// Code is the one in the peer's close frame: 1005 (frame.CloseNoStatus) if
@@ -54,7 +65,7 @@ type CloseStatus struct {
 	Clean bool
 	// Err is nil for an ordinary close, by either side. Otherwise it is why the
 	// connection ended: ErrSlowConsumer, ErrPongTimeout, ErrIdleTimeout,
-	// ErrCloseTimeout, ErrPanic, a *frame.ProtocolError or an I/O error. Test it
+	// ErrCloseTimeout, ErrAborted, ErrPanic, a *frame.ProtocolError or an I/O error. Test it
 	// with errors.Is and errors.As.
 	Err error
 }
