@@ -90,7 +90,8 @@ func (e *HandshakeError) Error() string {
 // with 1001 (1011 after a panic), and the error is that of Dial.
 //
 // When ctx ends first, Dial returns its error and gives up the connection, which is
-// closed with 1001 if OnOpen has accepted it meanwhile. Dial must not be called on an event
+// closed with 1001 if OnOpen has accepted it meanwhile; Shutdown waits for that, and Close
+// does not. Dial must not be called on an event
 // loop, which is by handlers in mode OnLoop; in mode Service it needs another
 // goroutine that calls Service.
 func (e *Engine) Dial(ctx context.Context, rawURL string, h handler.Handler, o DialOptions) (*Conn, error) {

@@ -44,6 +44,8 @@ func dial(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		heard: make(chan struct{}, 1), ended: make(chan handler.CloseStatus, 1),
 	}
 	if d.conn, err = e.Dial(ctx, o.url, d, o.dial); err != nil {
+		restore()
+		_ = e.Shutdown(context.Background()) // it may have opened all the same: then it is closing
 		return openingError(err, o)
 	}
 	input := make(chan error, 1)
