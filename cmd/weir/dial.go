@@ -109,12 +109,23 @@ func (d *dialogue) OnMessage(c handler.Conn, op frame.Opcode, payload []byte) {
 	}
 	d.printed = true
 	d.said.message(op, payload)
-	if d.said.err != nil {
-		_ = c.Close(frame.CloseGoingAway, "") // nothing is to do if it is closing
-	}
+	d.checkOutput(c)
 	select {
 	case d.heard <- struct{}{}:
 	default: // run is still to look
+	}
+}
+
+// OnControl tells a ping or pong, which is no message.
+func (d *dialogue) OnControl(c handler.Conn, op frame.Opcode, payload []byte) {
+	d.said.control(op, payload)
+	d.checkOutput(c)
+}
+
+// checkOutput ends the connection if nothing can be printed any more.
+func (d *dialogue) checkOutput(c handler.Conn) {
+	if d.said.err != nil {
+		_ = c.Close(frame.CloseGoingAway, "") // nothing is to do if it is closing
 	}
 }
 

@@ -75,7 +75,7 @@ func parseDial(args []string, stdout io.Writer) (dialOptions, error) {
 const dialExplained = `
 Each line of the input is sent as one message. Messages are printed one a line: the
 time, the kind, and the text, control characters escaped, or the bytes in hexadecimal.
-The rest goes to the standard error. Pings are answered, and not shown.
+The rest, pings and pongs too, goes to the standard error. Pings are answered.
 
 The exit code is 1 if the connection could not be opened, or ended otherwise than with
 a close frame with 1000, 1001 or no code.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
@@ -62,19 +63,41 @@ func (t *teller) message(op frame.Opcode, payload []byte) {
 		t.write(line(op.String(), content))
 		return
 	}
-	event := struct {
+	t.tell(struct {
 		stamp
-		Kind   string  `json:"kind"`
-		Text   *string `json:"text,omitempty"`
-		Base64 *[]byte `json:"base64,omitempty"`
-	}{stamp: newStamp("message"), Kind: op.String()}
-	if op == frame.Text {
-		content := string(payload)
-		event.Text = &content
-	} else {
-		event.Base64 = &payload
+		Kind string `json:"kind"`
+		content
+	}{newStamp("message"), op.String(), newContent(payload, op == frame.Text)})
+}
+
+// control tells a ping or pong.
+func (t *teller) control(op frame.Opcode, payload []byte) {
+	isText := utf8.Valid(payload)
+	switch {
+	case t.json:
+		t.tell(struct {
+			stamp
+			content
+		}{newStamp(op.String()), newContent(payload, isText)})
+	case isText:
+		t.note(op.String(), printable(string(payload)))
+	default:
+		t.note(op.String(), fmt.Sprintf("%x", payload))
 	}
-	t.tell(event)
+}
+
+// A content is a payload in JSON.
+type content struct {
+	Text   *string `json:"text,omitempty"`
+	Base64 *[]byte `json:"base64,omitempty"`
+}
+
+func newContent(payload []byte, isText bool) content {
+	if !isText {
+		return content{Base64: &payload}
+	}
+	text := string(payload)
+	return content{Text: &text}
 }
 
 func (t *teller) closed(s handler.CloseStatus) {
