@@ -65,4 +65,4 @@ cover:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
-	cd bench/peers && go run ./floor/run
+	cd bench/peers && go run ./run

@@ -4,6 +4,6 @@
 // the ratio of their costs. It is a module of its own, so that none of their
 // dependencies are Weir's.
 //
-//	go run ./floor/run		all scenarios, the floors against Weir
-//	go run ./floor/run -help	its flags
+//	go run ./run		all scenarios, the floors against Weir
+//	go run ./run -help	its flags
 package peers

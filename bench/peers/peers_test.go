@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,57 +10,44 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/weirws/weir/bench/peers/target"
 )
 
 // patience bounds every wait; nothing is measured by it.
 const patience = 20 * time.Second
 
-var servers []server
-
-type server struct {
-	name, binary string
-}
+var (
+	// directory has the programs.
+	directory string
+	// plain are the servers that speak nothing but WebSocket; the floors are the first two.
+	plain, floors []target.Target
+)
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "peers")
-	if err == nil {
-		servers, err = build(dir)
+	var err error
+	if directory, err = os.MkdirTemp("", "peers"); err == nil {
+		err = target.Build(context.Background(), directory, target.All)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	plain = slices.DeleteFunc(slices.Clone(target.All), func(s target.Target) bool { return s.Protocol != "" })
+	floors = plain[:2]
 	code := m.Run()
-	os.RemoveAll(dir)
+	os.RemoveAll(directory)
 	os.Exit(code)
 }
 
-func build(dir string) ([]server, error) {
-	built := []server{
-		{name: "c floor", binary: filepath.Join(dir, "floor-c")},
-		{name: "go floor", binary: filepath.Join(dir, "floor-go")},
-		{name: "gorilla", binary: filepath.Join(dir, "gorilla")},
-	}
-	for _, command := range [][]string{
-		{"gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built[0].binary, "floor/c/floor.c", "floor/c/handshake.c"},
-		{"go", "build", "-o", built[1].binary, "./floor/go"},
-		{"go", "build", "-o", built[2].binary, "./gorilla"},
-	} {
-		if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%s: %w\n%s", command[0], err, output)
-		}
-	}
-	return built, nil
-}
-
 // start runs s until the test ends and returns its address.
-func start(t *testing.T, s server) string {
+func start(t *testing.T, s target.Target) string {
 	t.Helper()
 	probe, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,14 +59,19 @@ func start(t *testing.T, s server) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(s.binary, port)
-	command.Stderr = os.Stderr
+	line := s.CommandLine(directory, port)
+	command := exec.Command(line[0], line[1:]...)
+	var said bytes.Buffer // read once the server has ended
+	command.Stderr = &said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		command.Process.Kill()
 		command.Wait()
+		if t.Failed() {
+			t.Logf("the server said: %s", said.Bytes())
+		}
 	})
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if c, err := net.Dial("tcp", address); err == nil {
@@ -86,7 +79,7 @@ func start(t *testing.T, s server) string {
 			return address
 		}
 	}
-	t.Fatalf("%s does not accept", s.name)
+	t.Fatalf("%s does not accept", s.Name)
 	return ""
 }
 
@@ -108,9 +101,9 @@ func dialWith(t *testing.T, dialer websocket.Dialer, address, path string) (*web
 	return c, c.NetConn()
 }
 
-func eachServer(t *testing.T, test func(t *testing.T, address string)) {
+func eachServer(t *testing.T, servers []target.Target, test func(t *testing.T, address string)) {
 	for _, s := range servers {
-		t.Run(s.name, func(t *testing.T) { test(t, start(t, s)) })
+		t.Run(s.Name, func(t *testing.T) { test(t, start(t, s)) })
 	}
 }
 
@@ -154,9 +147,9 @@ func expect(t *testing.T, c *websocket.Conn, want []byte) {
 }
 
 func TestEchoSizes(t *testing.T) {
-	eachServer(t, func(t *testing.T, address string) {
+	eachServer(t, plain, func(t *testing.T, address string) {
 		c, _ := dial(t, address, "/echo")
-		for _, n := range []int{0, 1, 125, 126, 128, 4095, 65535, 65536, 1 << 20} {
+		for _, n := range []int{1, 125, 126, 128, 4095, 65535, 65536, 1 << 20} {
 			want := payload(n, n)
 			if err := c.WriteMessage(websocket.BinaryMessage, want); err != nil {
 				t.Fatal(err)
@@ -166,10 +159,27 @@ func TestEchoSizes(t *testing.T) {
 	})
 }
 
-func TestEchoFramesCutByteByByte(t *testing.T) {
-	eachServer(t, func(t *testing.T, address string) {
+func TestEchoOfEmptyMessages(t *testing.T) {
+	capable := slices.DeleteFunc(slices.Clone(plain), func(s target.Target) bool {
+		return s.Name == "nbio" // v1.6.12 passes over an empty message
+	})
+	eachServer(t, capable, func(t *testing.T, address string) {
 		c, raw := dial(t, address, "/echo")
-		for _, n := range []int{0, 5, 300} {
+		stream := masked(websocket.BinaryMessage, nil)
+		for _, b := range append(stream, stream...) {
+			if _, err := raw.Write([]byte{b}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect(t, c, nil)
+		expect(t, c, nil)
+	})
+}
+
+func TestEchoFramesCutByteByByte(t *testing.T) {
+	eachServer(t, plain, func(t *testing.T, address string) {
+		c, raw := dial(t, address, "/echo")
+		for _, n := range []int{1, 5, 300} {
 			want := payload(n, n)
 			for _, b := range masked(websocket.BinaryMessage, want) {
 				if _, err := raw.Write([]byte{b}); err != nil {
@@ -182,12 +192,12 @@ func TestEchoFramesCutByteByByte(t *testing.T) {
 }
 
 func TestEchoSeveralFramesInOneSegment(t *testing.T) {
-	sizes := []int{3, 0, 125, 126, 1000, 65536, 40}
+	sizes := []int{3, 1, 125, 126, 1000, 65536, 40}
 	var stream []byte
 	for i, n := range sizes {
 		stream = append(stream, masked(websocket.BinaryMessage, payload(n, i))...)
 	}
-	eachServer(t, func(t *testing.T, address string) {
+	eachServer(t, plain, func(t *testing.T, address string) {
 		for _, cut := range []int{1, 2, 5, 7, 9, 13, 140, 143, 500, len(stream) - 1, len(stream)} {
 			c, raw := dial(t, address, "/echo")
 			for _, part := range [][]byte{stream[:cut], stream[cut:]} {
@@ -213,7 +223,7 @@ func TestEchoToSlowReader(t *testing.T) {
 		})
 		return errors.Join(err, setErr)
 	}}
-	eachServer(t, func(t *testing.T, address string) {
+	eachServer(t, floors, func(t *testing.T, address string) {
 		c, _ := dialWith(t, websocket.Dialer{NetDialContext: dialer.DialContext}, address, "/echo")
 		sent := make(chan error, 1)
 		go func() { // ends when all is sent, or at the deadline of c
@@ -235,7 +245,7 @@ func TestEchoToSlowReader(t *testing.T) {
 }
 
 func TestControlFrames(t *testing.T) {
-	eachServer(t, func(t *testing.T, address string) {
+	eachServer(t, floors, func(t *testing.T, address string) {
 		c, raw := dial(t, address, "/echo")
 		pong := ""
 		c.SetPongHandler(func(data string) error { pong = data; return nil })
@@ -254,11 +264,25 @@ func TestControlFrames(t *testing.T) {
 	})
 }
 
+// awaitJoined returns once the server has answered a ping, which it does after it
+// has counted the connection among its subscribers.
+func awaitJoined(t *testing.T, raw net.Conn) {
+	t.Helper()
+	if _, err := raw.Write(masked(websocket.PingMessage, nil)); err != nil {
+		t.Fatal(err)
+	}
+	pong := make([]byte, 2)
+	if _, err := io.ReadFull(raw, pong); err != nil || pong[0] != 0x80|websocket.PongMessage || pong[1] != 0 {
+		t.Fatalf("got % x, %v in answer to a ping; want an empty pong", pong, err)
+	}
+}
+
 func TestBroadcast(t *testing.T) {
-	eachServer(t, func(t *testing.T, address string) {
+	eachServer(t, plain, func(t *testing.T, address string) {
 		var subscribers []*websocket.Conn
 		for range 20 {
-			c, _ := dial(t, address, "/broadcast")
+			c, raw := dial(t, address, "/broadcast")
+			awaitJoined(t, raw)
 			subscribers = append(subscribers, c)
 		}
 		for i, publisher := range subscribers[:3] {
@@ -279,8 +303,8 @@ func TestFloorFrameInTheSegmentOfTheHandshake(t *testing.T) {
 	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x82\x02hi"
 	stream := append([]byte(request), masked(websocket.BinaryMessage, []byte("hi"))...)
-	for _, s := range servers[:2] {
-		t.Run(s.name, func(t *testing.T) {
+	for _, s := range floors {
+		t.Run(s.Name, func(t *testing.T) {
 			address := start(t, s)
 			for _, cut := range []int{1, len(request) - 1, len(request) + 3, len(stream)} {
 				c, err := net.Dial("tcp", address)
@@ -304,14 +328,48 @@ func TestFloorFrameInTheSegmentOfTheHandshake(t *testing.T) {
 }
 
 func TestFloorRefusesUnmaskedFrame(t *testing.T) {
-	for _, s := range servers[:2] {
-		t.Run(s.name, func(t *testing.T) {
+	for _, s := range floors {
+		t.Run(s.Name, func(t *testing.T) {
 			c, raw := dial(t, start(t, s), "/echo")
 			if _, err := raw.Write([]byte{0x82, 0x01, 'x'}); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := c.ReadMessage(); err == nil {
 				t.Error("an unmasked frame was answered")
+			}
+		})
+	}
+}
+
+func TestCentrifuge(t *testing.T) {
+	at := slices.IndexFunc(target.All, func(s target.Target) bool { return s.Name == "centrifuge" })
+	address := start(t, target.All[at])
+	for path, want := range map[string]string{
+		"/echo":      `{"push":{"message":{"data":"hello"}}}`,
+		"/broadcast": `{"push":{"channel":"all","pub":{"data":"hello"}}}`,
+	} {
+		t.Run(path, func(t *testing.T) {
+			var clients []*websocket.Conn
+			for range 20 {
+				c, _ := dial(t, address, path)
+				if err := c.WriteMessage(websocket.TextMessage, []byte(`{"id":1,"connect":{}}`)); err != nil {
+					t.Fatal(err)
+				}
+				if _, reply, err := c.ReadMessage(); err != nil || !bytes.HasPrefix(reply, []byte(`{"id":1,"connect":`)) {
+					t.Fatalf("connecting: %s, %v", reply, err)
+				}
+				clients = append(clients, c)
+			}
+			if err := clients[0].WriteMessage(websocket.TextMessage, []byte(`{"send":{"data":"hello"}}`)); err != nil {
+				t.Fatal(err)
+			}
+			if path == "/echo" {
+				clients = clients[:1]
+			}
+			for _, c := range clients {
+				if _, got, err := c.ReadMessage(); err != nil || string(got) != want {
+					t.Errorf("got %s, %v; want %s", got, err, want)
+				}
 			}
 		})
 	}

@@ -1,37 +1,22 @@
 // Command gorilla serves the benchmark's paths on gorilla/websocket, the way
 // its documentation and chat example do: a goroutine per connection that reads,
 // and for broadcast a hub and a second goroutine per connection that writes.
-//
-//	gorilla PORT	listen on 127.0.0.1:PORT until killed
 package main
 
 import (
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"os"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/weirws/weir/bench/peers/hub"
+	"github.com/weirws/weir/bench/peers/serve"
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "gorilla:", err)
-		os.Exit(1)
-	}
-}
-
-func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: gorilla PORT")
-	}
-	h := newHub()
-	go h.run() // for as long as the process
-	mux := http.NewServeMux()
-	mux.HandleFunc("/echo", echo)
-	mux.HandleFunc("/broadcast", h.serve)
-	return http.ListenAndServe(net.JoinHostPort("127.0.0.1", args[0]), mux)
+	h := hub.New[*websocket.PreparedMessage]()
+	serve.Main(func(address string) error {
+		return serve.HTTP(address, echo, func(w http.ResponseWriter, r *http.Request) { broadcast(h, w, r) })
+	})
 }
 
 var upgrader = websocket.Upgrader{}
@@ -48,6 +33,39 @@ func echo(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := c.WriteMessage(kind, message); err != nil {
+			return
+		}
+	}
+}
+
+// broadcast reads what one subscriber publishes until its connection ends.
+func broadcast(h *hub.Hub[*websocket.PreparedMessage], w http.ResponseWriter, r *http.Request) {
+	c, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // Upgrade has answered
+	}
+	defer c.Close()
+	s := h.Join()
+	defer h.Leave(s)
+	go write(c, s.Outbox) // until the hub closes the outbox or a write fails
+	for {
+		kind, payload, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		message, err := websocket.NewPreparedMessage(kind, payload)
+		if err != nil {
+			return
+		}
+		h.Publish(message)
+	}
+}
+
+// write sends what the hub hands over; closing the connection ends broadcast too.
+func write(c *websocket.Conn, outbox <-chan *websocket.PreparedMessage) {
+	defer c.Close()
+	for message := range outbox {
+		if err := c.WritePreparedMessage(message); err != nil {
 			return
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weirws/weir/bench/peers/floor/result"
+	"github.com/weirws/weir/bench/peers/result"
 )
 
 // maxBehind bounds the messages that wait for their reply on one connection.

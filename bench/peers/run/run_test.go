@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"io"
 	"os"
@@ -13,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirws/weir/bench/peers/floor/result"
+	"github.com/weirws/weir/bench/peers/result"
+	"github.com/weirws/weir/bench/peers/target"
 )
 
 func TestParse(t *testing.T) {
@@ -21,11 +23,11 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.targets) != 2 || o.targets[0].name != "floor-go" || o.targets[1].name != "mine" {
+	if len(o.targets) != 2 || o.targets[0].Name != "floor-go" || o.targets[1].Name != "mine" {
 		t.Errorf("targets %+v", o.targets)
 	}
 	want := []string{"/bin/mine", "--on", "127.0.0.1:99"}
-	if got := o.targets[1].commandLine("/dir", "99"); !slices.Equal(got, want) {
+	if got := o.targets[1].CommandLine("/dir", "99"); !slices.Equal(got, want) {
 		t.Errorf("command %q, want %q", got, want)
 	}
 	if len(o.scenarios) != 2 || o.scenarios[0].name != "echo-16" || o.scenarios[1].name != "latency" {
@@ -38,11 +40,11 @@ func TestParseDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.targets) != defaultTargets || len(o.scenarios) != len(scenarios) {
+	if len(o.targets) != len(target.All) || len(o.scenarios) != len(scenarios) {
 		t.Errorf("%d targets, %d scenarios", len(o.targets), len(o.scenarios))
 	}
 	want := []string{"/dir/floor-c", "99"}
-	if got := o.targets[0].commandLine("/dir", "99"); !slices.Equal(got, want) {
+	if got := o.targets[0].CommandLine("/dir", "99"); !slices.Equal(got, want) {
 		t.Errorf("command %q, want %q", got, want)
 	}
 }
@@ -57,6 +59,7 @@ func TestParseRefuses(t *testing.T) {
 		{"--rounds", "0"},
 		{"--duration", "0s"},
 		{"--warm-up", "-1s"},
+		{"--from", "/no/such/file"},
 		{"stray"},
 	} {
 		if _, err := parse(args, io.Discard); err == nil {
@@ -82,7 +85,7 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	for i := range base {
 		r.keep([][]result.Result{{base[i], other[i]}})
 	}
-	got := r.Targets[1].ratios(r.Targets[0])
+	got := r.Targets[1].ratios(perMessage, r.Targets[0])
 	if want := []float64{1.1, 1.2, 1.3}; !slices.Equal(got, want) {
 		t.Errorf("ratios %v, want %v", got, want)
 	}
@@ -126,30 +129,91 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestPrint(t *testing.T) {
+// example has a target that did well, one with latencies and one that failed.
+func example() report {
 	timed := rounds(3000)
 	timed[0].Latency = &result.Latency{P50: 30 * time.Microsecond, P99: 2 * time.Millisecond, Max: time.Second}
-	r := report{Scenario: "echo-1", About: "an echo", Targets: []series{
+	return report{Scenario: "echo-1", About: "an echo", Figure: perMessage, Targets: []series{
 		{Name: "floor-c", Rounds: rounds(2000, 1000)},
-		{Name: "peer", Rounds: timed},
-		{Name: "broken", Failure: "it broke"},
+		{Name: "<peer>", Rounds: timed},
+		{Name: "broken", Failure: "it\nbroke"},
 	}}
+}
+
+func TestPrint(t *testing.T) {
 	var out bytes.Buffer
+	r := example()
 	if err := r.print(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := `
-echo-1: an echo
-   target  CPU/message  ratio  from    to  messages/s  busy  others   p50  p99  max
-  floor-c     1.500 µs  1.000  1.00  1.00        1000   0 %     0 %                
-     peer     3.000 µs  1.500  1.50  1.50        1000   0 %     0 %  30µs  2ms   1s
-   broken       failed                                                             
+echo-1: an echo; server CPU per message
+   target   median  from    to  ratio  from    to  messages/s  busy  others   p50  p99  max
+  floor-c  1.50 µs  1.00  2.00  1.000  1.00  1.00        1000   0 %     0 %                
+   <peer>  3.00 µs  3.00  3.00  1.500  1.50  1.50        1000   0 %     0 %  30µs  2ms   1s
+   broken   failed                                                                         
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if failures := r.failures(); len(failures) != 1 {
 		t.Errorf("failures %v", failures)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	got := string(markdown([]report{example(), {Scenario: "idle", About: "nothing", Figure: memory, Targets: []series{
+		{Name: "<peer>", Rounds: []result.Result{{BytesPerConnection: 4600}}},
+	}}}))
+	want := `| | | floor-c | <peer> | broken |
+|---|---|--:|--:|--:|
+| an echo | server CPU per message, µs | 1.50 | 3.00 | — (1) |
+| nothing | resident memory per connection, kB | — | 4.60 | — |
+
+1. echo-1, broken: it broke
+`
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("got\n%s\nwant at first\n%s", got, want)
+	}
+}
+
+func TestChartIsXML(t *testing.T) {
+	text := chart([]report{example(), example(), example()})
+	decoder := xml.NewDecoder(bytes.NewReader(text))
+	bars := 0
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "rect" {
+			bars++
+		}
+	}
+	if want := 1 + 3*2; bars != want { // and the background
+		t.Errorf("%d rectangles, want %d", bars, want)
+	}
+}
+
+func TestFromPutsRoundsTogether(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "result.json")
+	if err := (options{jsonFile: file}).write([]report{example()}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := parse([]string{"--from", file, "--from", file}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.earlier) != 1 || len(o.earlier[0].Targets) != 3 {
+		t.Fatalf("%+v, want one scenario with three targets", o.earlier)
+	}
+	for i, want := range []int{4, 2, 0} {
+		if s := o.earlier[0].Targets[i]; len(s.Rounds) != want {
+			t.Errorf("%s has %d rounds, want %d", s.Name, len(s.Rounds), want)
+		}
 	}
 }
 
@@ -161,7 +225,7 @@ func quick(args ...string) []string {
 }
 
 func TestRun(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
+	t.Chdir("..")
 	file := filepath.Join(t.TempDir(), "result.json")
 	var out bytes.Buffer
 	err := run(t.Context(), quick("--target", "ends=false", "--json", file), &out, io.Discard)
@@ -188,7 +252,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunStops(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
+	t.Chdir("..")
 	ctx, cancel := context.WithCancel(t.Context())
 	progress := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
 	err := run(ctx, quick("--rounds", "1000000"), io.Discard, progress)

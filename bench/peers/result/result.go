@@ -7,7 +7,7 @@ import "time"
 // Result is one measuring window, warm-up and drain left out.
 type Result struct {
 	// Messages is how many came back whole and as sent: echoes, or deliveries
-	// of a broadcast.
+	// of a broadcast; or how many connections were opened.
 	Messages uint64        `json:"messages"`
 	Wall     time.Duration `json:"wall_ns"`
 	// Server and Generator are the CPU time of the two processes, and Others
@@ -15,6 +15,8 @@ type Result struct {
 	Server    time.Duration `json:"server_cpu_ns"`
 	Generator time.Duration `json:"generator_cpu_ns"`
 	Others    time.Duration `json:"others_cpu_ns"`
+	// BytesPerConnection is the resident memory of the server, when that is measured.
+	BytesPerConnection float64 `json:"bytes_per_connection,omitempty"`
 	// Latency is measured at a fixed rate only.
 	Latency *Latency `json:"latency,omitempty"`
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 )
 
 const (
@@ -22,40 +23,74 @@ type stream struct {
 
 	requestBytes, replyBytes int // of one message
 	burst                    int // most messages in one write
+
+	lines bool // replies are lines, in frames that are cut as the server likes
 }
 
-func newStream(payloadBytes, inFlight int) stream {
-	var s stream
+// An envelope is what a protocol on top of WebSocket puts around a payload.
+type envelope struct {
+	request, reply string // with a %s
+	// lines tells that replies are lines, as many of them in a message as the server likes.
+	lines bool
+}
+
+// centrifuge is the name of the protocol of that server, in its JSON form. Payloads
+// are JSON strings.
+const centrifuge = "centrifuge"
+
+// envelope is that of the protocol, or the zero value.
+func (o options) envelope() envelope {
+	switch {
+	case o.protocol != centrifuge:
+		return envelope{}
+	case o.mode == "broadcast":
+		return envelope{`{"send":{"data":"%s"}}`, `{"push":{"channel":"all","pub":{"data":"%s"}}}` + "\n", true}
+	}
+	return envelope{`{"send":{"data":"%s"}}`, `{"push":{"message":{"data":"%s"}}}` + "\n", true}
+}
+
+func newStream(o options) stream {
+	env := o.envelope()
+	s := stream{lines: env.lines}
 	for v := range variants {
-		s.requests = appendFrame(s.requests, content(payloadBytes, v), []byte{0x37, 0xfa, byte(v), 0x3d})
-		s.replies = appendFrame(s.replies, content(payloadBytes, v), nil)
+		payload, key := content(o.payloadBytes, v), maskingKey(byte(v))
+		if env.lines {
+			s.requests = appendFrame(s.requests, 0x1, fmt.Appendf(nil, env.request, payload), key)
+			s.replies = fmt.Appendf(s.replies, env.reply, payload)
+		} else {
+			s.requests = appendFrame(s.requests, 0x2, payload, key)
+			s.replies = appendFrame(s.replies, 0x2, payload, nil)
+		}
 	}
 	s.requestBytes = len(s.requests) / variants
 	s.replyBytes = len(s.replies) / variants
-	s.burst = max(1, min(inFlight, burstBytes/s.requestBytes))
+	s.burst = max(1, min(o.inFlight, burstBytes/s.requestBytes))
 	for i := range s.burst - 1 { // the period goes on
 		s.requests = append(s.requests, s.requests[i*s.requestBytes:][:s.requestBytes]...)
 	}
 	return s
 }
 
-// content is the payload of one variant. Its bytes are ASCII, so it also does
-// as text.
+// content is the payload of one variant. It is letters and digits, which text and
+// a JSON string may hold.
 func content(n, variant int) []byte {
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-"
 	p := make([]byte, n)
 	for i := range p {
-		p[i] = byte('0' + (i*5+i/61+variant*9)%75)
+		p[i] = alphabet[(i*5+i/61+variant*9)%len(alphabet)]
 	}
 	return p
 }
 
-// appendFrame appends a binary frame, masked if there is a key.
-func appendFrame(p, payload, key []byte) []byte {
+func maskingKey(last byte) []byte { return []byte{0x37, 0xfa, last, 0x3d} }
+
+// appendFrame appends a frame, masked if there is a key.
+func appendFrame(p []byte, opcode byte, payload, key []byte) []byte {
 	masked := byte(0)
 	if key != nil {
 		masked = 0x80
 	}
-	p = append(p, 0x82)
+	p = append(p, 0x80|opcode)
 	switch n := len(payload); {
 	case n < 126:
 		p = append(p, masked|byte(n))

@@ -10,7 +10,7 @@ func TestStream(t *testing.T) {
 	for _, payloadBytes := range []int{0, 1, 125, 126, 65535, 65536} {
 		for _, inFlight := range []int{1, 2, variants, 3*variants + 1} {
 			t.Run(fmt.Sprintf("%d B, %d in flight", payloadBytes, inFlight), func(t *testing.T) {
-				s := newStream(payloadBytes, inFlight)
+				s := newStream(options{payloadBytes: payloadBytes, inFlight: inFlight})
 				if s.burst < 1 || s.burst > inFlight {
 					t.Fatalf("burst of %d", s.burst)
 				}
@@ -32,8 +32,8 @@ func checkBurst(t *testing.T, s stream, i uint64, n int) {
 	for m := range uint64(n) {
 		v := int((i + m) % variants)
 		payload := content(s.replyBytes-header(s.replyBytes), v)
-		requests = appendFrame(requests, payload, []byte{0x37, 0xfa, byte(v), 0x3d})
-		replies = appendFrame(replies, payload, nil)
+		requests = appendFrame(requests, 0x2, payload, maskingKey(byte(v)))
+		replies = appendFrame(replies, 0x2, payload, nil)
 	}
 	if !bytes.Equal(s.from(i, n), requests) {
 		t.Errorf("from(%d, %d) is not those requests", i, n)

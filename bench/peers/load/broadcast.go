@@ -1,6 +1,6 @@
 package main
 
-import "github.com/weirws/weir/bench/peers/floor/result"
+import "github.com/weirws/weir/bench/peers/result"
 
 // broadcast has the first connection publish, with inFlight publications under
 // way, and counts what all connections, the publisher too, receive. A

@@ -28,6 +28,7 @@ type client struct {
 	conns   []conn
 	active  []int // indices of the connections that are watched
 	scratch []byte
+	lines   []byte // scratch too
 	events  []unix.EpollEvent
 	heard   time.Time // when something was last ready
 }
@@ -38,6 +39,8 @@ type conn struct {
 	received uint64 // whole replies
 	at       int    // position in the period of replies
 	owed     int    // messages still to be sent
+
+	lines lineReader // only used when replies are lines
 
 	// cut is the rest of a burst that the socket did not take. While it is not
 	// empty the connection waits for EPOLLOUT.
@@ -64,23 +67,33 @@ func (c *client) watch(i, op int, events uint32) error {
 	return nil
 }
 
-// poll waits for at most timeoutMillis and serves what is ready. arrived is
-// called after each read, with the connection and how many replies it completed.
-// The error is errSilent if nothing has been ready for longer than patience.
-func (c *client) poll(timeoutMillis int, arrived func(i, n int) error) error {
+// wait returns the connections that are ready, once there is one, and at the
+// latest after timeoutMillis. The error is errSilent if nothing has been ready for
+// longer than patience.
+func (c *client) wait(timeoutMillis int) ([]unix.EpollEvent, error) {
 	ready, errno := socket.Wait(c.poller, c.events, timeoutMillis)
 	if errno != 0 && errno != unix.EINTR {
-		return fmt.Errorf("epoll: %w", errno)
+		return nil, fmt.Errorf("epoll: %w", errno)
 	}
 	now := time.Now()
 	if errno == unix.EINTR || ready == 0 {
 		if now.Sub(c.heard) > patience {
-			return errSilent
+			return nil, errSilent
 		}
-		return nil
+		return nil, nil
 	}
 	c.heard = now
-	for _, event := range c.events[:ready] {
+	return c.events[:ready], nil
+}
+
+// poll waits for at most timeoutMillis and serves what is ready. arrived is
+// called after each read, with the connection and how many replies it completed.
+func (c *client) poll(timeoutMillis int, arrived func(i, n int) error) error {
+	ready, err := c.wait(timeoutMillis)
+	if err != nil {
+		return err
+	}
+	for _, event := range ready {
 		i := int(event.Fd)
 		if event.Events&unix.EPOLLOUT != 0 {
 			if err := c.resume(i); err != nil {
@@ -115,11 +128,16 @@ func (c *client) receive(i int) (int, error) {
 	if n == 0 {
 		return 0, fmt.Errorf("the server closed connection %d", i)
 	}
-	if !c.stream.matches(k.at, c.scratch[:n]) {
-		return 0, fmt.Errorf("connection %d: after %d good replies, something that was not sent: %.60q",
-			i, k.received, c.scratch[:n])
+	replies := c.scratch[:n]
+	if c.stream.lines {
+		c.lines = k.lines.appendLines(c.lines[:0], replies)
+		replies = c.lines
 	}
-	end := k.at + n
+	if !c.stream.matches(k.at, replies) {
+		return 0, fmt.Errorf("connection %d: after %d good replies, something that was not sent: %.200q",
+			i, k.received, replies)
+	}
+	end := k.at + len(replies)
 	whole := end/c.stream.replyBytes - k.at/c.stream.replyBytes
 	k.at = end % len(c.stream.replies)
 	k.received += uint64(whole)

@@ -13,7 +13,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/weirws/weir/bench/peers/floor/result"
+	"github.com/weirws/weir/bench/peers/result"
+	"github.com/weirws/weir/bench/peers/target"
 )
 
 const (
@@ -41,9 +42,9 @@ type bench struct {
 // disturbed least. A target that fails is left out of what follows; an error is
 // only returned once ctx is done.
 func (b *bench) measure(ctx context.Context, s scenario) (report, error) {
-	r := report{Scenario: s.name, About: s.about}
+	r := report{Scenario: s.name, About: s.about, Figure: s.figure}
 	for _, t := range b.targets {
-		r.Targets = append(r.Targets, series{Name: t.name})
+		r.Targets = append(r.Targets, series{Name: t.Name})
 	}
 	var attempts [][]result.Result
 	for good := 0; good < b.rounds && len(attempts) < attemptsPerRound*b.rounds; {
@@ -77,14 +78,14 @@ func (b *bench) everyTarget(ctx context.Context, s scenario, all []series) ([]re
 			all[i].Failure = err.Error()
 			continue
 		}
-		fmt.Fprintf(b.progress, "%s: %s %.0f ns per message, others %.0f %%\n",
-			s.name, t.name, cost(figures[i]), 100*others(figures[i]))
+		fmt.Fprintf(b.progress, "%s: %s %s %s, others %.0f %%\n",
+			s.name, t.Name, digits(s.figure.of(figures[i])), s.figure.Unit, 100*others(figures[i]))
 	}
 	return figures, nil
 }
 
 // round starts the server, loads it once and kills it.
-func (b *bench) round(ctx context.Context, s scenario, t target) (result.Result, error) {
+func (b *bench) round(ctx context.Context, s scenario, t target.Target) (result.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime+b.warmUp+b.length+slackTime)
 	defer cancel()
 	port, err := freePort()
@@ -92,7 +93,7 @@ func (b *bench) round(ctx context.Context, s scenario, t target) (result.Result,
 		return result.Result{}, err
 	}
 	var said bytes.Buffer // bounded by what a server says in one round
-	server := pinned(ctx, b.serverCPU, t.commandLine(b.dir, port))
+	server := pinned(ctx, b.serverCPU, t.CommandLine(b.dir, port))
 	server.Stderr = &said
 	if err := server.Start(); err != nil {
 		return result.Result{}, err
@@ -102,7 +103,7 @@ func (b *bench) round(ctx context.Context, s scenario, t target) (result.Result,
 		server.Wait()
 		close(ended)
 	}()
-	figures, err := b.load(ctx, s, "127.0.0.1:"+port, server.Process.Pid, ended)
+	figures, err := b.load(ctx, s, t, "127.0.0.1:"+port, server.Process.Pid, ended)
 	server.Process.Kill()
 	<-ended
 	if err != nil {
@@ -112,13 +113,14 @@ func (b *bench) round(ctx context.Context, s scenario, t target) (result.Result,
 }
 
 // load waits for the server and runs the generator against it.
-func (b *bench) load(ctx context.Context, s scenario, address string, pid int, ended <-chan struct{}) (result.Result, error) {
+func (b *bench) load(ctx context.Context, s scenario, t target.Target, address string, pid int, ended <-chan struct{}) (result.Result, error) {
 	var r result.Result
 	if err := awaitServer(ctx, address, ended); err != nil {
 		return r, err
 	}
 	generator := pinned(ctx, b.generatorCPU, append([]string{filepath.Join(b.dir, "load"), "--address", address,
-		"--server-pid", strconv.Itoa(pid), "--warm-up", b.warmUp.String(), "--duration", b.length.String()}, s.load...))
+		"--protocol", t.Protocol, "--server-pid", strconv.Itoa(pid),
+		"--warm-up", b.warmUp.String(), "--duration", b.length.String()}, s.load...))
 	var complaint bytes.Buffer
 	generator.Stderr = &complaint
 	output, err := generator.Output()

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +19,7 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/sys/unix"
 
-	"github.com/weirws/weir/bench/peers/floor/result"
+	"github.com/weirws/weir/bench/peers/result"
 )
 
 // answers tells an echo server what to answer to its message number n.
@@ -109,6 +111,7 @@ func TestRun(t *testing.T) {
 		{"echo, many in flight", echo, []string{"--in-flight", "100", "--connections", "3"}},
 		{"echo, large", echo, []string{"--payload", "1000000", "--in-flight", "2", "--connections", "2"}},
 		{"echo, few active", echo, []string{"--connections", "50", "--active", "7"}},
+		{"opening", echo, []string{"--mode", "connect", "--connections", "300"}},
 		{"fixed rate", echo, []string{"--mode", "rate", "--rate", "1000"}},
 		{"broadcast", broadcast, []string{"--mode", "broadcast", "--connections", "20"}},
 		{"broadcast, several under way", broadcast, []string{"--mode", "broadcast", "--connections", "20", "--in-flight", "8"}},
@@ -198,14 +201,14 @@ func dialTest(t *testing.T, address string) *client {
 }
 
 func TestDialFromSeveralSources(t *testing.T) {
-	server := netip.MustParseAddrPort(serveEcho(t, echoed))
+	o := options{address: netip.MustParseAddrPort(serveEcho(t, echoed)), path: "/"}
 	for i, want := range map[int][4]byte{
 		0:                          {127, 0, 0, 1},
 		connectionsPerSource - 1:   {127, 0, 0, 1},
 		connectionsPerSource:       {127, 0, 0, 2},
 		3*connectionsPerSource + 1: {127, 0, 0, 4},
 	} {
-		fd, err := dial(server, source(i), "/")
+		fd, err := dial(o, source(i))
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
@@ -236,6 +239,8 @@ func TestParse(t *testing.T) {
 		{"--address", "[::1]:80"},
 		{"--address", "nowhere"},
 		{"--mode", "other"},
+		{"--mode", "idle"},
+		{"--protocol", "other"},
 		{"--connections", "0"},
 		{"--connections", "5", "--active", "6"},
 		{"--mode", "broadcast", "--connections", "5", "--active", "4"},
@@ -273,5 +278,75 @@ func TestProcessTime(t *testing.T) {
 	}
 	if _, err := processTime("0"); err == nil {
 		t.Error("no error for a process that does not exist")
+	}
+}
+
+func TestIdle(t *testing.T) {
+	var out bytes.Buffer
+	err := run([]string{"--address", serveEcho(t, echoed), "--mode", "idle", "--connections", "100", "--settle", "1ms",
+		"--server-pid", strconv.Itoa(os.Getpid())}, &out)
+	var r result.Result
+	if err = errors.Join(err, json.Unmarshal(out.Bytes(), &r)); err != nil {
+		t.Fatal(err)
+	}
+	if r.Messages != 100 || r.BytesPerConnection == 0 {
+		t.Errorf("%+v, want 100 connections that take memory", r)
+	}
+}
+
+// TestCentrifuge has a server that speaks the protocol of centrifuge, puts three
+// replies into each message but the last, and cuts its frames.
+func TestCentrifuge(t *testing.T) {
+	for name, good := range map[string]bool{"right": true, "wrong": false} {
+		t.Run(name, func(t *testing.T) {
+			address := serveLines(t, good)
+			var out bytes.Buffer
+			err := run(short(address, "--protocol", "centrifuge", "--in-flight", "3", "--connections", "4"), &out)
+			if good != (err == nil) {
+				t.Errorf("error %v, printed %s", err, out.Bytes())
+			}
+		})
+	}
+}
+
+// serveLines answers three messages at a time, each in a line. If it is not good, the
+// hundredth answer is one that was not due.
+func serveLines(t *testing.T, good bool) string {
+	upgrader := websocket.Upgrader{WriteBufferSize: 100}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if _, _, err := c.ReadMessage(); err != nil {
+			return
+		}
+		reply := []byte(`{"id":1,"connect":{}}`)
+		for n := 0; c.WriteMessage(websocket.TextMessage, reply) == nil; n++ {
+			var lines []string
+			for range 3 {
+				_, message, err := c.ReadMessage()
+				if err != nil {
+					return
+				}
+				data := strings.TrimSuffix(strings.TrimPrefix(string(message), `{"send":`), "}")
+				lines = append(lines, `{"push":{"message":`+data+`}}`)
+			}
+			if reply = []byte(strings.Join(lines, "\n")); !good && n == 100 {
+				reply[len(reply)/2] ^= 1
+			}
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func TestConnectRefused(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	err := run(short(strings.TrimPrefix(s.URL, "http://"), "--mode", "connect"), &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("%v, want an error about the 404", err)
 	}
 }

@@ -1,6 +1,6 @@
 package main
 
-import "github.com/weirws/weir/bench/peers/floor/result"
+import "github.com/weirws/weir/bench/peers/result"
 
 // echo keeps inFlight messages on their way on every active connection: each
 // reply brings on the next message.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weirws/weir/bench/peers/floor/result"
+	"github.com/weirws/weir/bench/peers/result"
 )
 
 // userHz is the unit of /proc/stat on Linux: ticks per second.
