@@ -21,7 +21,7 @@ help:
 	@echo 'make lint      staticcheck'
 	@echo 'make cross     build and vet for $(SYSTEMS)'
 	@echo 'make cover     test coverage'
-	@echo 'make bench     benchmarks, and the servers in bench/peers side by side'
+	@echo 'make bench     benchmarks, and the servers in bench/peers side by side: an hour; PEERS=--quick: minutes'
 
 build:
 	go build -o bin/ ./cmd/weir
@@ -65,4 +65,5 @@ cover:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
-	cd bench/peers && go run ./run
+	mkdir -p bin
+	cd bench/peers && go run ./run $(PEERS) --json ../../bin/peers.json --markdown ../../bin/peers.md --svg ../../bin/peers.svg
