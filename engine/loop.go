@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ type loop struct {
 	due   time.Duration
 
 	readBuf  []byte
+	crowded  bool     // there are no more processors than loops
 	pushed   int      // connections put in the run queue since a runner was called
 	batch    *batch   // messages of the connection that is being read
 	writeBuf []byte   // small frames are gathered here into one write
@@ -80,6 +82,7 @@ func newLoop(e *Engine, l listener) (*loop, error) {
 		listener: l,
 		conns:    make([]*Conn, initialTableSize),
 		readBuf:  make([]byte, readBufferBytes),
+		crowded:  e.options.Mode != OnLoop && runtime.GOMAXPROCS(0) <= e.options.Loops,
 		mail:     mailbox{bell: bell{fd: -1}, bursts: &e.run.bursts},
 	}
 	var err error
@@ -223,7 +226,10 @@ func (l *loop) onRing() error {
 	}
 	l.attend()
 	l.continueFanOut()
-	l.callRunner()
+	if l.pushed > 0 {
+		l.callRunner()
+		l.letRunnersRun()
+	}
 	l.ringAgain()
 	return nil
 }

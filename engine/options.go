@@ -73,7 +73,9 @@ type Options struct {
 	Mode Mode
 	// Loops is the number of event loops. Default: GOMAXPROCS with handlers OnLoop;
 	// otherwise one less, and at least one, because a loop that waits keeps its
-	// processor from the workers for a while.
+	// processor from other goroutines for a while, up to 10 ms. Without a processor to
+	// spare it lets handlers that are ready run first; those that block, on a
+	// machine with one processor, do better with GOMAXPROCS=2.
 	Loops int
 	// Workers bounds the goroutines that run handlers in mode Workers. They are started
 	// as they are needed. Default: 256.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,15 @@ func (l *loop) callRunner() {
 	if l.pushed > 0 {
 		l.pushed = 0
 		l.engine.callRunner()
+	}
+}
+
+// letRunnersRun gives up the processor if runners have no other to run on: waiting for
+// events, the loop would keep it from them until the runtime takes it away, which takes
+// up to 10 ms. One call in 61 of Gosched returns at once, hence the second.
+func (l *loop) letRunnersRun() {
+	for n := 0; n < 2 && l.crowded && l.engine.run.length.Load() > 0; n++ {
+		runtime.Gosched()
 	}
 }
 

@@ -64,7 +64,23 @@ func AppendMaskedFrame(dst []byte, fin, rsv1 bool, op Opcode, key [4]byte, paylo
 // AppendMessage appends a whole message, or a control frame, in one unmasked frame
 // to dst and returns it. payload is copied.
 func AppendMessage(dst []byte, op Opcode, payload []byte) []byte {
-	return AppendFrame(dst, true, false, op, payload)
+	n, length := len(dst), len(payload)
+	// The rest is AppendFrame for what is short and has room, in half the time.
+	if length > math.MaxUint16 || cap(dst)-n < 4+length {
+		return AppendFrame(dst, true, false, op, payload)
+	}
+	dst = dst[:n+4+length]
+	p := dst[n:]
+	p[0] = bitFin | byte(op)
+	if length < length16 {
+		p[1] = byte(length)
+		copy(p[2:], payload)
+		return dst[:n+2+length]
+	}
+	p[1] = length16
+	binary.BigEndian.PutUint16(p[2:], uint16(length))
+	copy(p[4:], payload)
+	return dst
 }
 
 // appendHeader appends a header without its masking key; mask is bitMask or 0.

@@ -31,7 +31,6 @@ func dial(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	spareProcessor(e.Options())
 	if err := e.Start(); err != nil {
 		return err
 	}

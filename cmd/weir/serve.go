@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -46,7 +45,6 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	collectOften()
-	spareProcessor(s.engine.Options())
 	if err := s.engine.Start(); err != nil {
 		return startError(err, s.engine.Options())
 	}
@@ -63,15 +61,6 @@ func newRoutes(f *feedServer) *handler.Mux {
 	}))
 	f.addRoutes(m)
 	return m
-}
-
-// spareProcessor leaves a processor to handlers that do not run on the loops: a loop
-// that waits keeps its own for a while, and on a machine with one processor the
-// handlers would wait for that.
-func spareProcessor(o engine.Options) {
-	if o.Mode != engine.OnLoop && runtime.GOMAXPROCS(0) <= o.Loops {
-		runtime.GOMAXPROCS(o.Loops + 1)
-	}
 }
 
 // collectOften halves the garbage that handshakes may leave before it is collected,

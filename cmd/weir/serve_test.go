@@ -9,13 +9,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/weirws/weir/engine"
 )
 
 func TestServeEchoesAndBroadcasts(t *testing.T) {
@@ -185,30 +182,4 @@ func TestServeRaisesTheDescriptorLimit(t *testing.T) {
 	w := serveApart(t, "ulimit -S -n 256;", "--address", "127.0.0.1:0", "--max-connections", "200")
 	w.stderr.waitFor(t, `(?m)^connections  at most 200$`) // 256 less the reserve would be 128
 	w.end(t)
-}
-
-func TestSpareProcessor(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
-	tests := []struct {
-		name       string
-		processors int
-		options    engine.Options
-		want       int
-	}{
-		{"one processor, workers", 1, engine.Options{Mode: engine.Workers, Loops: 1}, 2},
-		{"one processor, service", 1, engine.Options{Mode: engine.Service, Loops: 1}, 2},
-		{"one processor, on the loop", 1, engine.Options{Mode: engine.OnLoop, Loops: 1}, 1},
-		{"as many loops as processors", 2, engine.Options{Mode: engine.Workers, Loops: 2}, 3},
-		{"a processor to spare", 3, engine.Options{Mode: engine.Workers, Loops: 2}, 3},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			runtime.GOMAXPROCS(tt.processors)
-			spareProcessor(tt.options)
-			if got := runtime.GOMAXPROCS(0); got != tt.want {
-				t.Errorf("%d processors, want %d", got, tt.want)
-			}
-		})
-	}
 }
