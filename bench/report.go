@@ -40,8 +40,9 @@ type Target struct {
 // A Round is what happened, and what it cost.
 type Round struct {
 	Tally
-	Began    time.Time `json:"began"`
-	Timeline []Moment  `json:"timeline"`
+	Began        time.Time `json:"began"`
+	MeasuredFrom time.Time `json:"measured_from"` // from where times of the timeline count
+	Timeline     []Moment  `json:"timeline"`
 	// MachineCPU is what everything on this machine used while measuring, in processors;
 	// 0 where that is not to be had.
 	MachineCPU float64     `json:"machine_cpu"`

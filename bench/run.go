@@ -59,15 +59,16 @@ type director struct {
 	progress Progress
 	timeline timeline
 	began    time.Time
-	before   sample // there were connections
-	full     sample // with all connections
-	first    sample // at the beginning of what is measured
+	measured time.Time // since when
+	before   sample    // there were connections
+	full     sample    // with all connections
+	first    sample    // at the beginning of what is measured
 	last     sample
 }
 
 // runRound does one round with one server.
 func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
-	d := &director{config: c, target: target, round: n, began: time.Now(), timeline: timeline{workers: c.Workers}}
+	d := &director{config: c, target: target, round: n, began: time.Now(), measured: time.Now(), timeline: timeline{workers: c.Workers}}
 	if target < len(c.PIDs) {
 		d.pid = c.PIDs[target]
 	}
@@ -113,7 +114,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 	}
 	d.progress.Phase = "draining"
 	d.workers.tellAll(command{Drain: &drain{Published: published}})
-	round := &Round{Began: d.began}
+	round := &Round{Began: d.began, MeasuredFrom: d.measured}
 	var spreads []spread
 	if err := d.gather(ctx, func(e event) bool {
 		if e.Result == nil {
@@ -138,6 +139,7 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 	if opened > 0 && !d.config.opening() {
 		sp.Begin += int64(d.config.WarmUp)
 		sp.End = sp.Begin + int64(d.config.Duration)
+		d.measured = time.Unix(0, sp.Begin)
 	}
 	d.workers.tellAll(command{Span: &sp})
 	d.progress.Phase, d.progress.Since = "running", time.Now()

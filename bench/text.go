@@ -63,19 +63,31 @@ func (c Config) loop() string {
 	return fmt.Sprintf("closed loop, %d in flight: latency leaves out what a stall kept from being sent; for that give a rate", c.InFlight)
 }
 
+// headline says in a line what was done.
+func (c Config) headline() string {
+	what := counted(c.Connections, "connection")
+	if c.Scenario == "fanout" {
+		what = counted(c.Connections, "subscriber") + ", " + counted(c.Publishers, "publisher")
+	}
+	line := fmt.Sprintf("%s: %s, %s, %s", c.Scenario, what, counted(c.Workers, "worker"), counted(c.Rounds, "round"))
+	if !c.opening() {
+		line += fmt.Sprintf(" of %v after %v of warm-up, %d bytes", c.Duration, c.WarmUp, c.PayloadBytes)
+	}
+	return line
+}
+
+// counted is n with what is counted, in the plural if it has to be.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 // WriteText writes a summary to read.
 func (r *Report) WriteText(w io.Writer) error {
-	c := r.Config
 	b := new(strings.Builder)
-	what := "connections"
-	if c.Scenario == "fanout" {
-		what = fmt.Sprintf("subscribers, %d publishers", c.Publishers)
-	}
-	fmt.Fprintf(b, "%s: %d %s, %d workers, %d rounds", c.Scenario, c.Connections, what, c.Workers, c.Rounds)
-	if !c.opening() {
-		fmt.Fprintf(b, " of %v after %v of warm-up, %d bytes", c.Duration, c.WarmUp, c.PayloadBytes)
-	}
-	fmt.Fprintf(b, "\n%s\n", c.loop())
+	fmt.Fprintf(b, "%s\n%s\n", r.Config.headline(), r.Config.loop())
 	for i := range r.Targets {
 		r.writeTarget(b, i)
 	}
@@ -115,9 +127,17 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 }
 
 func writeCauses(b *strings.Builder, what string, causes map[string]int) {
-	for _, cause := range sortedCauses(causes) {
-		fmt.Fprintf(b, "  %s: %d × %s\n", what, causes[cause], cause)
+	for _, line := range causeLines(what, causes) {
+		fmt.Fprintf(b, "  %s\n", line)
 	}
+}
+
+// causeLines says what happened how often, and why.
+func causeLines(what string, causes map[string]int) (lines []string) {
+	for _, cause := range sortedCauses(causes) {
+		lines = append(lines, fmt.Sprintf("%s: %d × %s", what, causes[cause], cause))
+	}
+	return lines
 }
 
 func sortedCauses(causes map[string]int) []string { return slices.Sorted(maps.Keys(causes)) }

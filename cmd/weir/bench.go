@@ -33,7 +33,8 @@ func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(report.WriteText(stdout), writeFile(o.json, report.WriteJSON), writeFile(o.csv, report.WriteCSV)); err != nil {
+	if err := errors.Join(report.WriteText(stdout), writeFile(o.json, report.WriteJSON),
+		writeFile(o.csv, report.WriteCSV), writeFile(o.html, report.WriteHTML)); err != nil {
 		return err
 	}
 	return errors.Join(noConnection(report), report.Check(o.thresholds))

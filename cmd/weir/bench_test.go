@@ -46,10 +46,10 @@ func TestBenchOfServe(t *testing.T) {
 	t.Setenv(asWeir, "1") // for the workers
 	w := serveApart(t, "", "--address", "127.0.0.1:0")
 	dir := t.TempDir()
-	jsonFile, csvFile := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.csv")
+	jsonFile, csvFile, htmlFile := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.csv"), filepath.Join(dir, "report.html")
 	url := "ws://" + w.address + "/echo"
 	line := []string{"bench", "echo", url, "--compare", url, "--connections", "10", "--rate", "500", "--workers", "2", "--duration", "300ms",
-		"--warm-up", "0", "--rounds", "2", "--pid", strconv.Itoa(w.process.Pid), "--threshold", "errors<1", "--json", jsonFile, "--csv", csvFile}
+		"--warm-up", "0", "--rounds", "2", "--pid", strconv.Itoa(w.process.Pid), "--threshold", "errors<1", "--json", jsonFile, "--csv", csvFile, "--html", htmlFile}
 	stdout, stderr := newTranscript(), newTranscript()
 	if code := run(t.Context(), line, stdout, stderr); code != exitOK {
 		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
@@ -72,6 +72,9 @@ func TestBenchOfServe(t *testing.T) {
 	}
 	if text, err := os.ReadFile(csvFile); err != nil || !strings.Contains(string(text), url+",2,p99,s,") {
 		t.Errorf("the table is %s, %v", text, err)
+	}
+	if text, err := os.ReadFile(htmlFile); err != nil || !strings.Contains(string(text), "<h2>"+url+"</h2>") {
+		t.Errorf("the page is %s, %v", text, err)
 	}
 	line = append(line, "--threshold", "p50<1us")
 	if code := run(t.Context(), line, stdout, stderr); code != exitFailed || !strings.Contains(stderr.String(), "threshold crossed") {

@@ -18,7 +18,9 @@ import (
 type benchOptions struct {
 	config     bench.Config
 	thresholds []bench.Threshold
-	json, csv  string // files
+	json       string // files
+	csv        string
+	html       string
 }
 
 // parseBench reads the arguments of bench: the scenario, the URL, and flags before,
@@ -115,4 +117,5 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 	}
 	fs.Var(file(&o.json), "json", "`file` to write everything to, as JSON")
 	fs.Var(file(&o.csv), "csv", "`file` to write the figures of all rounds to, as CSV")
+	fs.Var(file(&o.html), "html", "`file` to write a page with charts to, which needs nothing but itself")
 }

@@ -57,6 +57,15 @@ type tab struct {
 // openTab opens the page in a new tab and waits until it is connected.
 func openTab(t *testing.T, browser context.Context, url string) *tab {
 	t.Helper()
+	b := newTab(t, browser)
+	b.do(t, chromedp.Navigate(url))
+	b.awaitState(t, "connected")
+	return b
+}
+
+// newTab opens an empty tab.
+func newTab(t *testing.T, browser context.Context) *tab {
+	t.Helper()
 	b := new(tab)
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
@@ -64,8 +73,6 @@ func openTab(t *testing.T, browser context.Context, url string) *tab {
 	if err := chromedp.Listen(ctx, b.listen); err != nil {
 		t.Fatal(err)
 	}
-	b.do(t, chromedp.Navigate(url))
-	b.awaitState(t, "connected")
 	return b
 }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/weirws/weir/bench"
+)
+
+// writeReport loads a server twice, adds to the report what a hostile one might cause, and
+// writes the page.
+func writeReport(t *testing.T) (file string) {
+	t.Helper()
+	url := "ws://" + serveHere(t, "--address", "127.0.0.1:0").address + "/echo"
+	report, err := bench.Run(t.Context(), bench.Config{
+		Scenario: "echo", URLs: []string{url, url}, Connections: 4, Rate: 400,
+		WarmUp: 500 * time.Millisecond, Duration: time.Second, Rounds: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	moments := report.Targets[0].Rounds[0].Timeline
+	moments[len(moments)-1].Errors = 7
+	const markup = `</script></pre><img src=x onerror="document.title='broken into'">`
+	report.Targets[1].URL = "ws://" + markup
+	report.Targets[1].Rounds[0].Failures = map[string]int{markup: 1}
+	file = filepath.Join(t.TempDir(), "report.html")
+	if err := writeFile(file, report.WriteHTML); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// drawnCharts counts the charts with something in the colour of the first server.
+const drawnCharts = `(() => {
+	const hex = getComputedStyle(document.documentElement).getPropertyValue("--colour-0").trim();
+	const want = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+	return [...document.querySelectorAll("canvas")].filter((canvas) => {
+		const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+		let found = 0;
+		for (let i = 0; i < pixels.length; i += 4) {
+			if (pixels[i + 3] > 200 && want.every((v, n) => Math.abs(pixels[i + n] - v) < 16)) found++;
+		}
+		return found > 20;
+	}).length;
+})()`
+
+func TestReportPageInABrowser(t *testing.T) {
+	file := writeReport(t)
+	browser := startBrowser(t)
+	for _, width := range []int64{360, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			b := newTab(t, browser)
+			b.do(t, chromedp.EmulateViewport(width, 800), prefer(scheme), chromedp.Navigate("file://"+file))
+			charts := evaluate[int](t, b, `document.querySelectorAll("canvas").length`)
+			if drawn := evaluate[int](t, b, drawnCharts); charts != 5 || drawn != charts {
+				t.Errorf("%d wide, %s: %d of %d charts are drawn", width, scheme, drawn, charts)
+			}
+			if got := evaluate[int64](t, b, `document.documentElement.scrollWidth`); got > width {
+				t.Errorf("%d wide, %s: the page is %d wide", width, scheme, got)
+			}
+			if got := evaluate[int](t, b, `document.images.length`); got != 0 {
+				t.Errorf("%d wide, %s: text became %d images", width, scheme, got)
+			}
+			b.wantNoErrors(t)
+		}
+	}
+}
+
+// prefer has the page drawn in a scheme of colours.
+func prefer(scheme string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	})
+}
+
+func evaluate[T any](t *testing.T, b *tab, expression string) T {
+	t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("browser: %s: %v", expression, err)
+	}
+	return v
+}
