@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/weirws/weir/engine"
@@ -34,7 +35,7 @@ func failureCause(err error) string {
 		return "TLS alert: " + alert.Error()
 	case errors.As(err, &plain):
 		return "no TLS spoken there"
-	case errors.Is(err, engine.ErrHandshakeTimeout), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, engine.ErrHandshakeTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return "handshake timed out"
 	case errors.Is(err, engine.ErrTooManyConnections), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "out of descriptors here"

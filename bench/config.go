@@ -35,11 +35,13 @@ type Config struct {
 	// Rate. Default: 1.
 	InFlight int `json:"in_flight"`
 	// Rate, per second over all connections, makes an open loop. What it counts depends on
-	// the scenario. Default: 10 for fanout, 1000 where a rate is searched, otherwise 0: each reply brings on the next message.
+	// the scenario. Default: 10 for fanout, 1000 for hostile and where a rate is searched, otherwise 0: each reply brings on the next message.
 	Rate float64 `json:"rate"`
 	// Publishers are the connections, besides the others, that send what is fanned out.
 	// Default: 1.
 	Publishers int `json:"publishers"`
+	// Attackers are how many connections attack at a time, with hostile. Default: 4.
+	Attackers int `json:"attackers,omitempty"`
 	// Search is what find looks for: rate or connections. It begins at Rate or Connections.
 	// Default: rate.
 	Search string `json:"search,omitempty"`
@@ -52,15 +54,17 @@ type Config struct {
 	Text bool `json:"text"`
 	// WarmUp is load before anything is measured. Default: 1 s. Negative: none.
 	WarmUp time.Duration `json:"warm_up_ns"`
-	// Duration of what is measured, in each round. Default: 5 s.
+	// Duration of what is measured, in each round; with hostile, of each of its stages.
+	// Default: 5 s.
 	Duration time.Duration `json:"duration_ns"`
-	// Rounds with each server. Figures are medians over them. Default: 3.
+	// Rounds with each server. Figures are medians over them. Default: 3, for hostile 1.
 	Rounds int `json:"rounds"`
 	// Timeout is how long an opening handshake or a reply may take; then the connection
 	// has failed, or the message is lost. Default: 5 s.
 	Timeout time.Duration `json:"timeout_ns"`
 	// Workers that hold the connections. Default: as many as the descriptors require and, if
-	// WorkerCommand is given, one for every second processor.
+	// WorkerCommand is given, one for every second processor; with hostile one more, which
+	// has the attackers.
 	Workers int `json:"workers"`
 	// Sources are the local addresses to connect from; 20,000 connections each. Default: the
 	// system's choice, and 127.0.0.1 and its successors to a server at 127.0.0.1.
@@ -95,15 +99,7 @@ func (c Config) withDefaults() Config {
 	c.Connections = cmp.Or(c.Connections, 64)
 	c.InFlight = cmp.Or(c.InFlight, 1)
 	c.Publishers = cmp.Or(c.Publishers, 1)
-	if c.Scenario == "fanout" {
-		c.Rate = cmp.Or(c.Rate, 10)
-	}
-	if c.Scenario == "find" {
-		c.Search = cmp.Or(c.Search, searchRate)
-		if c.Search == searchRate {
-			c.Rate = cmp.Or(c.Rate, firstRate)
-		}
-	}
+	c = c.withScenarioDefaults()
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
 	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
 	c.Duration = cmp.Or(c.Duration, 5*time.Second)
@@ -113,7 +109,28 @@ func (c Config) withDefaults() Config {
 		c.Workers = 1
 		if most := connectionsPerWorker(); len(c.WorkerCommand) > 0 {
 			c.Workers = max((c.Connections+most-1)/most, min(c.Connections, runtime.NumCPU()/2), 1)
+			if c.Scenario == "hostile" {
+				c.Workers++
+			}
 		}
+	}
+	return c
+}
+
+// withScenarioDefaults sets what depends on the scenario.
+func (c Config) withScenarioDefaults() Config {
+	switch c.Scenario {
+	case "fanout":
+		c.Rate = cmp.Or(c.Rate, 10)
+	case "find":
+		c.Search = cmp.Or(c.Search, searchRate)
+		if c.Search == searchRate {
+			c.Rate = cmp.Or(c.Rate, firstRate)
+		}
+	case "hostile":
+		c.Rate = cmp.Or(c.Rate, controlRate)
+		c.Attackers = cmp.Or(c.Attackers, 4)
+		c.Rounds = cmp.Or(c.Rounds, 1)
 	}
 	return c
 }
@@ -142,16 +159,17 @@ func (c Config) validate() error {
 		"a payload of %d bytes is not from %d, which its number, time and check sum take, to %d", c.PayloadBytes, stampBytes, mostPayloadBytes)
 	refuse(c.Duration < 0 || c.Timeout < 0, "durations must be positive")
 	refuse(c.Rounds < 1, "%d rounds are too few", c.Rounds)
-	refuse(c.Workers < 1 || c.Workers > c.Connections, "%d workers cannot share %d connections", c.Workers, c.Connections)
+	refuse(c.Workers < 1 || c.loaders() > c.Connections, "%d workers cannot share %d connections", c.Workers, c.Connections)
 	refuse(c.Workers > 1 && len(c.WorkerCommand) == 0, "more than one worker needs a WorkerCommand")
 	if most := connectionsPerWorker(); c.Workers > 0 {
-		refuse((c.Connections+c.Workers-1)/c.Workers > most,
+		refuse((c.Connections+c.loaders()-1)/c.loaders() > most,
 			"%d connections in %d workers are too many for the limit of descriptors, which is %d connections for each", c.Connections, c.Workers, most)
 	}
 	for _, s := range c.Sources {
 		_, err := netip.ParseAddr(s)
 		refuse(err != nil, "the source %q is not an IP address", s)
 	}
+	refuse(c.Scenario == "hostile" && (c.Attackers < 1 || c.Attackers > mostAttackers), "%d attackers are not from 1 to %d", c.Attackers, mostAttackers)
 	errs = append(errs, c.validateTLS(), c.validateFind())
 	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
 	return errors.Join(errs...)

@@ -161,7 +161,7 @@ func (c *echoConn) count(n int, due int64) {
 func (e *echo) start() {
 	if rate := e.job.Config.Rate; rate > 0 {
 		e.mu.Lock()
-		e.pacer = newPacer(e.session, rate, e.job.Worker, e.job.Config.Workers, e.sendDue)
+		e.pacer = newPacer(e.session, rate, e.job.Worker, e.job.Config.loaders(), e.sendDue)
 		e.mu.Unlock()
 		e.pacer.start()
 		return
@@ -197,6 +197,9 @@ func (e *echo) sendDue(k int, due int64) {
 	conn, number := c.conn, c.sent
 	if conn != nil {
 		c.count(1, due)
+	}
+	if stage := e.stage(due); stage != nil {
+		stage.Due++
 	}
 	e.mu.Unlock()
 	err := errGone

@@ -7,7 +7,8 @@ type Progress struct {
 	Target int    // index of the server
 	Round  int    // from 0
 	Phase  string // connecting, running or draining
-	// Trying is the rate, or the number of connections, that find tries; otherwise empty.
+	// Trying is the rate, or the number of connections, that find tries, or the attack of
+	// hostile; otherwise empty.
 	Trying string
 	// Since is when the load began, and Length how long it will last.
 	Since  time.Time
@@ -46,6 +47,9 @@ func (d *director) tell(worker int, t *tick) {
 	}
 	p.Rate = float64(p.Received-p.before) / elapsed.Seconds()
 	p.P50, p.P99 = p.latency.At(50), p.latency.At(99)
+	if d.config.Scenario == "hostile" {
+		p.Trying = d.attack()
+	}
 	p.told, p.before, p.latency = time.Now(), p.Received, Histogram{}
 	d.config.Progress(*p)
 }

@@ -93,15 +93,11 @@ const (
 	Percent   Unit = "%"
 	Connected Unit = "connections"
 	CPUs      Unit = "CPUs"
+	Ratio     Unit = "×"
 )
 
 // metrics are the figures of a round, in the order in which they are shown.
-var metrics = []struct {
-	name  string
-	unit  Unit
-	about string
-	of    func(r *Round) (value float64, ok bool)
-}{
+var metrics = append([]metric{
 	{"found.rate", PerSecond, "rate that find has found", func(r *Round) (float64, bool) { return r.FoundRate, r.FoundRate > 0 }},
 	{"found.connections", Connected, "number of connections that find has found", func(r *Round) (float64, bool) { return r.FoundConnections, r.FoundConnections > 0 }},
 	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), r.Sent > 0 }},
@@ -151,6 +147,14 @@ var metrics = []struct {
 	}},
 	{"server.rss.connection", Bytes, "memory that the server grew by for each connection", server(func(s *ServerCost) float64 { return s.RSSPerConnection })},
 	{"server.switches", Count, "context switches of the server", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
+}, stageMetrics()...)
+
+// A metric is how a figure of a round comes about.
+type metric struct {
+	name  string
+	unit  Unit
+	about string
+	of    func(r *Round) (value float64, ok bool)
 }
 
 func latencyAt(percent float64) func(*Round) (float64, bool) {

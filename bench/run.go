@@ -82,10 +82,10 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 	}
 	seed := rand.Uint64()
 	for i := range c.Workers {
-		first := i * c.Connections / c.Workers
+		first, count := c.share(i)
 		d.workers.tell(i, command{Job: &job{
 			Config: c, URL: c.URLs[target], Seed: seed, Worker: i,
-			First: first, Count: (i+1)*c.Connections/c.Workers - first,
+			First: first, Count: count,
 		}})
 	}
 	return d.conduct(ctx)
@@ -94,7 +94,7 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 // conduct leads the workers through the round.
 func (d *director) conduct(ctx context.Context) (*Round, error) {
 	opened := 0
-	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Trying: d.config.trying(), Length: d.config.WarmUp + d.config.Duration}
+	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Trying: d.config.trying(), Length: d.config.WarmUp + d.config.length()}
 	if err := d.gather(ctx, func(e event) bool {
 		if e.Ready == nil {
 			return false
@@ -138,7 +138,7 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 	sp := span{Start: start, Begin: start, End: start}
 	if opened > 0 && !d.config.opening() {
 		sp.Begin += int64(d.config.WarmUp)
-		sp.End = sp.Begin + int64(d.config.Duration)
+		sp.End = sp.Begin + int64(d.config.length())
 		d.measured = time.Unix(0, sp.Begin)
 	}
 	d.workers.tellAll(command{Span: &sp})

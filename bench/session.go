@@ -45,6 +45,7 @@ var scenarios = map[string]struct {
 	"connect": {"connections are opened; --rate is connections per second", newConnect, true},
 	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false},
 	"find":    {"the largest rate or number of connections with which echo keeps --bound", newEcho, false},
+	"hostile": {"attackers of all kinds in turn, next to --connections that do echo at --rate and are to feel nothing of it", newHostile, false},
 	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false},
 }
 
@@ -148,6 +149,9 @@ func (s *session) took(due, at int64) {
 	s.tick.Latency.Record(at - due)
 	if s.contains(due) {
 		s.tally.Latency.Record(at - due)
+	}
+	if stage := s.stage(due); stage != nil {
+		stage.Latency.Record(at - due)
 	}
 }
 

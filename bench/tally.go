@@ -50,6 +50,9 @@ type Tally struct {
 	Latency Histogram `json:"latency"`
 	SendLag Histogram `json:"send_lag"`
 
+	// Stages are the times of the attacks, only for hostile.
+	Stages []Stage `json:"stages,omitempty"`
+
 	// Clients are the workers' costs.
 	Clients []ClientCost `json:"clients"`
 }
@@ -93,6 +96,7 @@ func (t *Tally) add(o *Tally) {
 	t.Subscribers += o.Subscribers
 	t.Latency.Merge(o.Latency)
 	t.SendLag.Merge(o.SendLag)
+	t.addStages(o.Stages)
 	t.Clients = slices.Concat(t.Clients, o.Clients)
 }
 

@@ -57,6 +57,9 @@ func (c Config) loop() string {
 	if c.Scenario == "find" && c.Search == searchRate {
 		return "open loop at each rate: latency counts from when a message was due"
 	}
+	if c.Scenario == "hostile" {
+		return fmt.Sprintf("control group in an open loop, %s: latency counts from when a message was due; %d attackers at a time", PerSecond.format(c.Rate), c.Attackers)
+	}
 	if c.Rate > 0 {
 		return fmt.Sprintf("open loop, %s: latency counts from when a message was due", PerSecond.format(c.Rate))
 	}
@@ -105,9 +108,10 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 	if t.Found != nil {
 		t.writeFound(b, r.Config)
 	}
+	t.writeStages(b)
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, m := range t.Metrics() {
-		if m.Unit == Count && m.Value == 0 && m.Name != "errors" {
+		if m.Unit == Count && m.Value == 0 && m.Name != "errors" || isOfStage(m.Name) {
 			continue
 		}
 		fmt.Fprintf(table, "  %s\t%s\t", m.Name, m.Unit.format(m.Value))
@@ -154,6 +158,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 				}
 			}
 		}
+		t.writeOutcomes(out)
 		t.writeTrials(out, r.Config.Bound)
 	}
 	out.Flush()

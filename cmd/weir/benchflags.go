@@ -74,6 +74,7 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 		c.Rate = v
 		return err == nil && v > 0 && v <= 1e9
 	}}, "rate", "send so many messages per `second`, whether or not the server keeps up")
+	fs.Var(whole(&c.Attackers, 1, 128, 4), "attackers", "`number` of connections that attack at a time, with hostile")
 	searches := bench.Searches()
 	fs.Var(&value{want: join(searches, "or"), text: searches[0], set: func(s string) bool {
 		c.Search = s
