@@ -15,8 +15,8 @@
 // Nothing on a loop may block.
 //
 // What will hurt: a handler that blocks in mode OnLoop stops every connection of its
-// loop; a handler that waits for Shutdown waits for itself; a payload is valid until
-// OnMessage returns.
+// loop; a handler that waits for Done of its engine waits for itself; a payload is valid
+// until OnMessage returns.
 //
 // # What our dependencies do
 //

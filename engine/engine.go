@@ -168,7 +168,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
-		return e.Shutdown(context.Background())
+		return e.shutdown(context.Background())
 	case <-e.ended:
 		return e.failure
 	}
@@ -196,9 +196,20 @@ func (e *Engine) Options() Options { return e.options }
 // cut; that is no error.
 //
 // In mode Service the application has to call Service meanwhile, and once more
-// afterwards: for the callbacks that are left. Shutdown waits for handlers, so a handler
-// must not wait for Shutdown.
+// afterwards: for the callbacks that are left.
+//
+// Called by a callback, of this engine or another, or by Options.HTTP, Shutdown does not
+// wait, since it would wait for its caller: it returns nil, and Done tells the end. ctx
+// bounds the drain all the same.
 func (e *Engine) Shutdown(ctx context.Context) error {
+	if e.phase.Load() != phaseNew && inCallback() {
+		go func() { _ = e.shutdown(ctx) }() // ends with the engine; Run returns the same error
+		return nil
+	}
+	return e.shutdown(ctx)
+}
+
+func (e *Engine) shutdown(ctx context.Context) error {
 	if !e.phase.CompareAndSwap(phaseRunning, phaseDraining) {
 		if e.phase.Load() == phaseNew {
 			return ErrClosed
@@ -236,12 +247,22 @@ func (e *Engine) awaitEmpty(ctx context.Context) {
 }
 
 // Close ends the engine at once: connections are cut, which their peers see as 1006,
-// and OnClose is called for each. It returns when handlers have returned.
+// and OnClose is called for each. It returns when handlers have returned; called by a
+// callback it does not wait, as Shutdown.
 func (e *Engine) Close() error {
 	e.cutOnce.Do(func() { close(e.cut) })
 	if e.closeUnstarted() {
 		return nil
 	}
+	if inCallback() {
+		go func() { _ = e.close() }() // ends with the engine; Run returns the same error
+		return nil
+	}
+	return e.close()
+}
+
+// close is Close of an engine that was started.
+func (e *Engine) close() error {
 	if e.phase.CompareAndSwap(phaseRunning, phaseDraining) {
 		e.draining.Store(true)
 		return e.finish()

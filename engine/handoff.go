@@ -44,7 +44,7 @@ func newHTTPSide(e *Engine) *httpSide {
 		listening: make(chan struct{}),
 	}
 	h.server = &http.Server{
-		Handler:           e.httpHandler(),
+		Handler:           http.HandlerFunc(e.serveHTTP),
 		ReadHeaderTimeout: e.options.HeaderTimeout,
 		IdleTimeout:       httpIdleTimeout,
 		MaxHeaderBytes:    e.options.MaxHeaderBytes,
@@ -57,16 +57,14 @@ func newHTTPSide(e *Engine) *httpSide {
 	return h
 }
 
-// httpHandler serves requests on connections that have been handed off. A later
-// request on such a connection may still be an upgrade: proxies reuse connections.
-func (e *Engine) httpHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if e.isOurs(r) {
-			e.takeOver(w, r, true)
-			return
-		}
-		e.options.HTTP.ServeHTTP(w, r)
-	})
+// serveHTTP serves a request on a connection that has been handed off. A later request on
+// such a connection may still be an upgrade: proxies reuse connections.
+func (e *Engine) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.isOurs(r) {
+		e.takeOver(w, r, true)
+		return
+	}
+	e.options.HTTP.ServeHTTP(w, r)
 }
 
 // handOff moves the connection, with the bytes that were read, from its loop to the

@@ -147,9 +147,8 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // Close drains the server, see engine.Engine.Shutdown: the port is free at once,
 // streams end, clients get what waits for them and a close frame with 1001, and Close
-// returns when the callbacks have. It waits for callbacks, so one of them cannot call it
-// other than in a goroutine. In mode engine.Service the application calls Service
-// meanwhile.
+// returns when the callbacks have; called by a callback it does not wait for that. In mode
+// engine.Service the application calls Service meanwhile.
 func (s *Server) Close() error {
 	switch before, e := s.close(), s.current(); before {
 	case NotStarted:
