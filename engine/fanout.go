@@ -201,19 +201,12 @@ func (l *loop) visit() (spent float64) {
 	}
 	stop := min(g.ends[w.list], w.next+perRing)
 	visited := stop - w.next
-	for ; w.next < stop; w.next++ {
-		c := m.all[w.next].conn
-		switch {
-		case c == nil, len(g.topics) > 1 && c.mark == w.mark:
-		case w.direct:
-			l.hand(c, g)
-		default:
-			c.mark = w.mark
-			if l.queue(c, g) {
-				w.dirty = append(w.dirty, c)
-			}
-		}
+	if w.direct {
+		l.handAll(m.all[w.next:stop], g)
+	} else {
+		l.queueAll(m.all[w.next:stop], g)
 	}
+	w.next = stop
 	if w.next == g.ends[w.list] {
 		w.list++
 		w.next = 0
@@ -240,33 +233,20 @@ func (l *loop) finishGroup() {
 	}
 }
 
-// hand writes a group's publications to a connection, all in one write. What the
-// socket does not take waits in the outbox.
-func (l *loop) hand(c *Conn, g *group) {
-	if !c.isDirect() || g.some && g.excepts(c) {
-		if l.queue(c, g) {
-			c.flush()
+// queueAll queues the only or first part of a group's publications for members that
+// this walk has not come to by another topic, and notes whom to flush.
+func (l *loop) queueAll(members []member, g *group) {
+	w := &l.walk
+	for _, m := range members {
+		c := m.conn
+		if c == nil || len(g.topics) > 1 && c.mark == w.mark {
+			continue
 		}
-		return
+		c.mark = w.mark
+		if l.queue(c, g) {
+			w.dirty = append(w.dirty, c)
+		}
 	}
-	all := g.join(c.outbox.deflate)
-	n, whole, err := l.writeOne(int(c.fd), all)
-	l.count.messagesOut.Add(uint64(len(g.publications)))
-	l.count.bytesOut.Add(uint64(n))
-	switch {
-	case err != nil:
-		c.lost(err)
-	case !whole:
-		c.outbox.putRest(g.publications, n)
-		c.block()
-	}
-}
-
-// isDirect reports whether nothing waits in the outbox and before it, so that the
-// socket can be written to past them; not where it takes encrypted records, or masked
-// frames, only.
-func (c *Conn) isDirect() bool {
-	return c.state == stateOpen && c.backlog == nil && c.tls == nil && c.client == nil && c.outbox.isIdle()
 }
 
 func (g *group) excepts(c *Conn) bool {

@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
@@ -29,6 +30,8 @@ type outbox struct {
 	stalled bool      // the loop waits for the socket
 	fault   fault     // why the loop is to fail the connection
 	queue   *outQueue // nil while nothing waits
+
+	busy atomic.Bool // queue is not nil, or closed is true: stored under mu, loaded without
 }
 
 // A fault is why the loop is to fail a connection.
@@ -146,7 +149,7 @@ func (o *outbox) appendClose(code frame.CloseCode, reason string) bool {
 	if o.closed {
 		return false
 	}
-	o.closed = true
+	o.shut(noFault)
 	o.putClose(code, reason)
 	return true
 }
@@ -161,7 +164,7 @@ func (o *outbox) endWithClose(code frame.CloseCode, reason string, replace bool)
 	if o.closed && o.fault == noFault {
 		return
 	}
-	o.closed, o.fault = true, noFault
+	o.shut(noFault)
 	if q := o.queue; q != nil && replace {
 		o.truncate(max(q.next, q.sealed))
 	}
@@ -185,7 +188,7 @@ func (o *outbox) putFirst(b *frame.Buffer) {
 func (o *outbox) replace(b *frame.Buffer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed, o.fault = true, noFault
+	o.shut(noFault)
 	o.open()
 	o.truncate(o.queue.next)
 	o.queue.items = append(o.queue.items, outItem{own: b})
@@ -208,7 +211,7 @@ func (o *outbox) admit(e *Engine, size int) error {
 		return handler.ErrClosed
 	}
 	if o.queue != nil && o.queue.bytes+size > e.options.OutboxHardBytes {
-		o.closed, o.fault = true, faultSlow
+		o.shut(faultSlow)
 		return handler.ErrSlowConsumer
 	}
 	o.open()
@@ -218,6 +221,7 @@ func (o *outbox) admit(e *Engine, size int) error {
 func (o *outbox) open() {
 	if o.queue == nil {
 		o.queue = outQueues.Get().(*outQueue)
+		o.busy.Store(true)
 	}
 }
 
@@ -236,11 +240,12 @@ func (o *outbox) added(e *Engine, size int) appended {
 }
 
 // isIdle reports whether nothing waits and more may be sent.
-func (o *outbox) isIdle() bool {
-	o.mu.Lock()
-	idle := o.queue == nil && !o.closed
-	o.mu.Unlock()
-	return idle
+func (o *outbox) isIdle() bool { return !o.busy.Load() }
+
+// shut lets nothing more be appended, and f be why, if it is a fault. The lock is held.
+func (o *outbox) shut(f fault) {
+	o.closed, o.fault = true, f
+	o.busy.Store(true)
 }
 
 // putRest puts what a full socket left of publications, of which it has taken n
@@ -375,6 +380,7 @@ func (q *outQueue) drop(i int) {
 func (o *outbox) recycle() {
 	q := o.queue
 	o.queue = nil
+	o.busy.Store(o.closed)
 	if cap(q.items) > keptItems {
 		return
 	}
@@ -386,7 +392,7 @@ func (o *outbox) recycle() {
 func (o *outbox) discard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed = true
+	o.shut(o.fault)
 	if o.queue != nil {
 		o.truncate(o.queue.next)
 		o.recycle()
@@ -412,6 +418,6 @@ func (o *outbox) failWith(f fault) bool {
 	if o.closed {
 		return false
 	}
-	o.closed, o.fault = true, f
+	o.shut(f)
 	return true
 }

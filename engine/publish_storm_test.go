@@ -24,11 +24,11 @@ const (
 	stormEnd        = -1 // the number of a publisher's last message
 )
 
-// Eight goroutines publish while thousands of connections come, change their policies
+// Eight goroutines publish while 10,000 connections come, change their policies
 // and rates, and leave, most of them without reading: those that stay get every message
 // of every publisher in order, and nothing is left of those that have gone.
 func TestPublishStorm(t *testing.T) {
-	const churners, visits = 8, 500
+	const churners, visits = 8, 1250
 	mux := routes(subscriber())
 	mux.Handle("/visit", visitor())
 	e := startEngine(t, engine.Options{Loops: 2, OutboxSoftBytes: 4 << 10, SlowTimeout: -1, MaxQueuedBytes: 16 << 20, Mux: mux})

@@ -5,6 +5,7 @@ package engine
 import (
 	"encoding/binary"
 	"net/netip"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ import (
 // kernel gets to the socket sooner by recvfrom than by read.
 func readSocket(fd int, p []byte) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}
@@ -31,12 +32,28 @@ func readSocket(fd int, p []byte) (int, error) {
 // writeSocket writes what fd takes of p. p must not be empty.
 func writeSocket(fd int, p []byte) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}
 		if errno != unix.EINTR {
 			return 0, errno
+		}
+	}
+}
+
+// writeSockets writes what each of fds takes of p, and notes how much that was. p must
+// not be empty.
+func writeSockets(fds []int32, p []byte, all []taken) {
+	for i, fd := range fds {
+		errno := unix.EINTR
+		for errno == unix.EINTR {
+			var n uintptr
+			n, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+			all[i] = taken{int(n), errno}
+		}
+		if errno != 0 {
+			all[i].bytes = 0
 		}
 	}
 }
@@ -47,7 +64,7 @@ func writeSocket(fd int, p []byte) (int, error) {
 func acceptSocket(fd int) (int, netip.AddrPort, error) {
 	var peer unix.RawSockaddrAny
 	size := uint32(unix.SizeofSockaddrAny)
-	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&peer)), uintptr(unsafe.Pointer(&size)),
+	n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&peer)), uintptr(unsafe.Pointer(&size)),
 		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
 		return -1, netip.AddrPort{}, errno
@@ -85,7 +102,7 @@ func writeSocketv(fd int, v *iovec, bufs [][]byte) (int, error) {
 	*v = vec
 	defer clear(vec)
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)))
+		n, _, errno := syscall.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)))
 		if errno == 0 {
 			return int(n), nil
 		}

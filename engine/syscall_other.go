@@ -34,6 +34,18 @@ func writeSocket(fd int, p []byte) (int, error) {
 	}
 }
 
+// writeSockets writes what each of fds takes of p, and notes how much that was. p must
+// not be empty.
+func writeSockets(fds []int32, p []byte, all []taken) {
+	for i, fd := range fds {
+		n, err := writeSocket(int(fd), p)
+		all[i] = taken{bytes: n}
+		if err != nil {
+			errors.As(err, &all[i].errno)
+		}
+	}
+}
+
 // iovec is scratch room for one gathered write; unused where writev is not at hand.
 type iovec struct{}
 
