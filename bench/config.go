@@ -29,7 +29,7 @@ type Config struct {
 	// URLs are the servers, ws://host:port/path, or wss for TLS. With more than one, the rounds are
 	// done with each in turn.
 	URLs []string `json:"urls"`
-	// Connections to hold to one server at a time. Default: 64.
+	// Connections to hold to one server at a time. Default: 64, for replay 1.
 	Connections int `json:"connections"`
 	// InFlight is how many messages each connection keeps on their way when there is no
 	// Rate. Default: 1.
@@ -42,6 +42,10 @@ type Config struct {
 	Publishers int `json:"publishers"`
 	// Attackers are how many connections attack at a time, with hostile. Default: 4.
 	Attackers int `json:"attackers,omitempty"`
+	// Recording is the file, as Record writes it, that replay plays on each connection.
+	Recording string `json:"recording,omitempty"`
+	// Speed is how many times as fast as it was recorded. Default: 1.
+	Speed float64 `json:"speed,omitempty"`
 	// Search is what find looks for: rate or connections. It begins at Rate or Connections.
 	// Default: rate.
 	Search string `json:"search,omitempty"`
@@ -52,12 +56,13 @@ type Config struct {
 	PayloadBytes int `json:"payload_bytes"`
 	// Text sends text messages. Default: binary.
 	Text bool `json:"text"`
-	// WarmUp is load before anything is measured. Default: 1 s. Negative: none.
+	// WarmUp is load before anything is measured. Default: 1 s. Negative: none, as with replay.
 	WarmUp time.Duration `json:"warm_up_ns"`
 	// Duration of what is measured, in each round; with hostile, of each of its stages.
-	// Default: 5 s.
+	// Default: 5 s, for replay that of the recording, of which less can be played.
 	Duration time.Duration `json:"duration_ns"`
-	// Rounds with each server. Figures are medians over them. Default: 3, for hostile 1.
+	// Rounds with each server. Figures are medians over them. Default: 3, for hostile and
+	// replay 1.
 	Rounds int `json:"rounds"`
 	// Timeout is how long an opening handshake or a reply may take; then the connection
 	// has failed, or the message is lost. Default: 5 s.
@@ -96,10 +101,10 @@ func Describe(scenario string) string { return scenarios[scenario].about }
 
 // withDefaults returns c with every field set that was left zero.
 func (c Config) withDefaults() Config {
+	c = c.withScenarioDefaults()
 	c.Connections = cmp.Or(c.Connections, 64)
 	c.InFlight = cmp.Or(c.InFlight, 1)
 	c.Publishers = cmp.Or(c.Publishers, 1)
-	c = c.withScenarioDefaults()
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
 	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
 	c.Duration = cmp.Or(c.Duration, 5*time.Second)
@@ -131,6 +136,10 @@ func (c Config) withScenarioDefaults() Config {
 		c.Rate = cmp.Or(c.Rate, controlRate)
 		c.Attackers = cmp.Or(c.Attackers, 4)
 		c.Rounds = cmp.Or(c.Rounds, 1)
+	case "replay":
+		c.Connections = cmp.Or(c.Connections, 1)
+		c.Rounds = cmp.Or(c.Rounds, 1)
+		c.WarmUp = -1
 	}
 	return c
 }

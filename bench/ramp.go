@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/weirws/weir/engine"
@@ -29,8 +30,7 @@ func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 		return err
 	}
 	r.slots <- struct{}{}
-	options := engine.DialOptions{LocalAddr: from, HandshakeTimeout: s.job.Config.Timeout, TLSConfig: s.trust}
-	s.engine.DialAsync(s.job.URL, h, options, func(_ *engine.Conn, err error) {
+	s.engine.DialAsync(s.job.URL, h, s.dialOptions(from), func(_ *engine.Conn, err error) {
 		took := now() - due
 		s.mu.Lock()
 		if err != nil {
@@ -59,6 +59,12 @@ func (r *ramp) wait() {
 	for range cap(r.slots) {
 		<-r.slots
 	}
+}
+
+// dialOptions are those of a connection from an address; the zero value leaves the choice
+// to the system.
+func (s *session) dialOptions(from netip.Addr) engine.DialOptions {
+	return engine.DialOptions{LocalAddr: from, HandshakeTimeout: s.job.Config.Timeout, TLSConfig: s.trust}
 }
 
 // awaitTurn waits until connection i is due to be opened, and returns when that was, or

@@ -15,6 +15,10 @@ const startDelay = 100 * time.Millisecond
 // ended, and the report has what there is so far. An error means that there is no
 // report: the configuration is wrong, or a worker failed.
 func Run(ctx context.Context, c Config) (*Report, error) {
+	c, err := c.withRecording()
+	if err != nil {
+		return nil, err
+	}
 	given := c
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {

@@ -45,17 +45,19 @@ var scenarios = map[string]struct {
 	"connect": {"connections are opened; --rate is connections per second", newConnect, true},
 	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false},
 	"find":    {"the largest rate or number of connections with which echo keeps --bound", newEcho, false},
+	"replay":  {"--recording is sent on each of --connections, at its times or --speed times as fast", newReplay, false},
 	"hostile": {"attackers of all kinds in turn, next to --connections that do echo at --rate and are to feel nothing of it", newHostile, false},
 	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false},
 }
 
 // A session is one worker's part of one round: the connections and what they see.
 type session struct {
-	job    job
-	engine *engine.Engine
-	trust  *tls.Config // for wss
-	stamps stamper
-	op     frame.Opcode
+	job       job
+	engine    *engine.Engine
+	trust     *tls.Config // for wss
+	stamps    stamper
+	recording []Message // for replay
+	op        frame.Opcode
 
 	heapBefore uint64
 
@@ -79,6 +81,11 @@ func newSession(j job) (*session, error) {
 	if s.trust, err = c.tlsConfig(); err != nil {
 		return nil, err
 	}
+	if c.Scenario == "replay" {
+		if s.recording, err = readRecording(c.Recording); err != nil {
+			return nil, err
+		}
+	}
 	e, err := engine.New(engine.Options{
 		NoListen:        true,
 		Mode:            engine.OnLoop,
@@ -88,6 +95,7 @@ func newSession(j job) (*session, error) {
 		OutboxHardBytes: math.MaxInt32,
 		SlowTimeout:     -1,
 		PingInterval:    -1,
+		CloseTimeout:    2 * c.Timeout, // replay looks whether it took longer than that once
 		Logger:          slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

@@ -22,6 +22,12 @@ type Tally struct {
 	// because the connection had ended or takes no more.
 	Sent   uint64 `json:"sent"`
 	Unsent uint64 `json:"unsent"`
+	// SentBytes is the size of those sent, only for replay. Playing is then the time from the
+	// beginning until the last message was due, and Finishing how long after that the server had
+	// taken everything, by connection.
+	SentBytes uint64        `json:"sent_bytes,omitempty"`
+	Playing   time.Duration `json:"playing_ns,omitempty"`
+	Finishing Histogram     `json:"finishing"`
 	// Expected is how often those were to arrive somewhere, and Received how many
 	// messages came within the time, whenever they were due.
 	Expected      uint64 `json:"expected"`
@@ -86,7 +92,7 @@ func (t *Tally) add(o *Tally) {
 	addCauses(&t.Drops, o.Drops)
 	t.Measured = max(t.Measured, o.Measured)
 	for _, pair := range [][2]*uint64{
-		{&t.Sent, &o.Sent}, {&t.Unsent, &o.Unsent}, {&t.Expected, &o.Expected},
+		{&t.Sent, &o.Sent}, {&t.Unsent, &o.Unsent}, {&t.SentBytes, &o.SentBytes}, {&t.Expected, &o.Expected},
 		{&t.Received, &o.Received}, {&t.ReceivedBytes, &o.ReceivedBytes},
 		{&t.Lost, &o.Lost}, {&t.Late, &o.Late}, {&t.Reordered, &o.Reordered},
 		{&t.Wrong, &o.Wrong}, {&t.Duplicate, &o.Duplicate}, {&t.Unasked, &o.Unasked},
@@ -96,6 +102,8 @@ func (t *Tally) add(o *Tally) {
 	t.Subscribers += o.Subscribers
 	t.Latency.Merge(o.Latency)
 	t.SendLag.Merge(o.SendLag)
+	t.Playing = max(t.Playing, o.Playing)
+	t.Finishing.Merge(o.Finishing)
 	t.addStages(o.Stages)
 	t.Clients = slices.Concat(t.Clients, o.Clients)
 }

@@ -57,6 +57,9 @@ func (c Config) loop() string {
 	if c.Scenario == "find" && c.Search == searchRate {
 		return "open loop at each rate: latency counts from when a message was due"
 	}
+	if c.Scenario == "replay" {
+		return fmt.Sprintf("open loop, %s at %s: lateness counts from when a message was due", c.Recording, Ratio.format(c.Speed))
+	}
 	if c.Scenario == "hostile" {
 		return fmt.Sprintf("control group in an open loop, %s: latency counts from when a message was due; %d attackers at a time", PerSecond.format(c.Rate), c.Attackers)
 	}
@@ -73,7 +76,11 @@ func (c Config) headline() string {
 		what = counted(c.Connections, "subscriber") + ", " + counted(c.Publishers, "publisher")
 	}
 	line := fmt.Sprintf("%s: %s, %s, %s", c.Scenario, what, counted(c.Workers, "worker"), counted(c.Rounds, "round"))
-	if !c.opening() {
+	switch {
+	case c.opening():
+	case c.Scenario == "replay":
+		line += fmt.Sprintf(" of %v", c.Duration)
+	default:
 		line += fmt.Sprintf(" of %v after %v of warm-up, %d bytes", c.Duration, c.WarmUp, c.PayloadBytes)
 	}
 	return line

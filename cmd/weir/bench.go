@@ -15,6 +15,9 @@ import (
 // loadTest is the command bench: it loads servers and tells how they did. An interrupt
 // ends the run, with the results so far.
 func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "record" {
+		return record(ctx, args[1:], stdout)
+	}
 	o, err := parseBench(args, stdout)
 	if err != nil {
 		return err

@@ -2,11 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/weirws/weir/bench"
 )
@@ -23,6 +28,12 @@ func TestBenchWithWrongArguments(t *testing.T) {
 		{"echo ws://a/ --pid x", `--pid is "x"; it must be the number of a process`},
 		{"echo ws://a/ --source x", `--source is "x"; it must be an IP address of this machine`},
 		{"echo ws://a/ --threshold p99=5ms", `--threshold is "p99=5ms"; it must be a figure and its bound, such as p99<5ms or lost<1`},
+		{"replay ws://a/", "--recording with a file of weir bench record is what replay needs, and replay only"},
+		{"replay ws://a/ --recording x --speed 0", `--speed is "0"; it must be a number above 0`},
+		{"record", "bench record takes one URL, such as ws://127.0.0.1:7681/feed, not 0"},
+		{"record ws://a/", "bench record needs --out, the file to write to"},
+		{"record ws://a/ --out bench_test.go", "--out bench_test.go exists; give another name, or remove it"},
+		{"record ws://a/ --outt x", "bench has no flag --outt; did you mean --out?"},
 		{"find ws://a/", "--bound 'p99<5ms', or another, is what find needs, and find only"},
 		{"echo ws://a/ --bound p99<5ms", "--bound 'p99<5ms', or another, is what find needs, and find only"},
 		{"find ws://a/ --bound p99", `--bound is "p99"; it must be an upper bound of a figure, such as p99<5ms`},
@@ -100,6 +111,44 @@ func TestBenchOfServeWithTLS(t *testing.T) {
 	out := newTranscript()
 	if code := run(t.Context(), line, out, out); code != exitFailed || !strings.Contains(out.String(), "failed: 64 × certificate not trusted: ") {
 		t.Errorf("without trust: exit code %d: %s", code, out)
+	}
+}
+
+// TestBenchRecordsAndReplays records what a server says until it hangs up, and plays it to
+// "weir serve".
+func TestBenchRecordsAndReplays(t *testing.T) {
+	t.Setenv(asWeir, "1") // for the workers
+	var upgrader websocket.Upgrader
+	said := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if c, err := upgrader.Upgrade(rw, r, nil); err == nil {
+			_ = c.WriteMessage(websocket.TextMessage, []byte("hello"))
+			_ = c.WriteMessage(websocket.BinaryMessage, []byte{0, 1})
+			_ = c.Close()
+		}
+	}))
+	defer said.Close()
+	file, out := filepath.Join(t.TempDir(), "recording"), newTranscript()
+	line := []string{"bench", "record", "ws" + strings.TrimPrefix(said.URL, "http"), "--out", file}
+	if code := run(t.Context(), line, out, out); code != exitOK || !strings.Contains(out.String(), "2 messages with 7 bytes in ") {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !regexp.MustCompile(`^{"at_ns":0,"text":"hello"}\n{"at_ns":\d+,"base64":"AAE="}\n$`).Match(text) {
+		t.Errorf("the recording is %s, %v", text, err)
+	}
+	w := serveApart(t, "", "--address", "127.0.0.1:0")
+	line = []string{"bench", "replay", "ws://" + w.address + "/echo", "--recording", file, "--speed", "2", "--connections", "3",
+		"--threshold", "errors<1", "--threshold", "sent>=6"}
+	if code := run(t.Context(), line, out, out); code != exitOK || !strings.Contains(out.String(), "taken.rate") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+func TestBenchRecordWithoutServer(t *testing.T) {
+	file, out := filepath.Join(t.TempDir(), "recording"), newTranscript()
+	code := run(t.Context(), []string{"bench", "record", "ws://127.0.0.1:1/", "--out", file}, out, out)
+	if _, err := os.Stat(file); code != exitFailed || !os.IsNotExist(err) || !strings.Contains(out.String(), "connection refused") {
+		t.Errorf("exit code %d, %v: %s", code, err, out)
 	}
 }
 

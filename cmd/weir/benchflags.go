@@ -52,6 +52,9 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	if finding := words[0] == "find"; finding != given(fs, "bound") {
 		return o, usagef("--bound 'p99<5ms', or another, is what find needs, and find only")
 	}
+	if replaying := words[0] == "replay"; replaying != given(fs, "recording") {
+		return o, usagef("--recording with a file of weir bench record is what replay needs, and replay only")
+	}
 	o.config.URLs = append([]string{words[1]}, o.config.URLs...)
 	return o, nil
 }
@@ -62,6 +65,7 @@ func printScenarios(w io.Writer) {
 	for _, name := range bench.Scenarios() {
 		fmt.Fprintf(w, "  %-8s %s\n", name, bench.Describe(name))
 	}
+	fmt.Fprint(w, "\nweir bench record URL --out FILE writes what a server sends to a file, for replay.\n")
 }
 
 func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
@@ -75,6 +79,12 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 		return err == nil && v > 0 && v <= 1e9
 	}}, "rate", "send so many messages per `second`, whether or not the server keeps up")
 	fs.Var(whole(&c.Attackers, 1, 128, 4), "attackers", "`number` of connections that attack at a time, with hostile")
+	fs.Var(text(&c.Recording, "the path of a file that weir bench record has written", ""), "recording", "`file` to play, with replay")
+	fs.Var(&value{want: "a number above 0, such as 10 or 0.5", text: "1", set: func(s string) bool {
+		v, err := strconv.ParseFloat(s, 64)
+		c.Speed = v
+		return err == nil && v > 0 && v <= 1e6
+	}}, "speed", "how many `times` as fast as it was recorded, with replay")
 	searches := bench.Searches()
 	fs.Var(&value{want: join(searches, "or"), text: searches[0], set: func(s string) bool {
 		c.Search = s
@@ -101,8 +111,7 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 	fs.Var(list(&c.URLs, "a URL such as ws://127.0.0.1:7682/echo", func(s string) bool {
 		return strings.HasPrefix(s, "ws://") || strings.HasPrefix(s, "wss://")
 	}), "compare", "`URL` of another server, to be loaded in turn with the first; may be repeated")
-	fs.Var(text(&c.CAFile, "the path of a file in PEM", ""), "ca", "`file` with authorities in PEM to trust, in place of the system's, for wss")
-	fs.Var(toggle(&c.Insecure), "insecure", "trust any certificate of a server")
+	trustFlags(fs, c)
 	fs.Var(&value{want: "the number of a process", set: func(s string) bool {
 		pid, err := strconv.Atoi(s)
 		c.PIDs = append(c.PIDs, pid)
@@ -119,4 +128,9 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 	fs.Var(file(&o.json), "json", "`file` to write everything to, as JSON")
 	fs.Var(file(&o.csv), "csv", "`file` to write the figures of all rounds to, as CSV")
 	fs.Var(file(&o.html), "html", "`file` to write a page with charts to, which needs nothing but itself")
+}
+
+func trustFlags(fs *flag.FlagSet, c *bench.Config) {
+	fs.Var(text(&c.CAFile, "the path of a file in PEM", ""), "ca", "`file` with authorities in PEM to trust, in place of the system's, for wss")
+	fs.Var(toggle(&c.Insecure), "insecure", "trust any certificate of a server")
 }
