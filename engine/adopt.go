@@ -66,6 +66,7 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 	fd, err := duplicate(s)
 	if err != nil {
 		e.logFault("enrolling a connection failed", err)
+		_, _ = conn.Write(busyResponse)
 		return
 	}
 	from, _ := netip.ParseAddrPort(r.RemoteAddr)

@@ -76,6 +76,35 @@ func TestDescriptorsExhausted(t *testing.T) {
 	}
 }
 
+// A request that is no upgrade, or that comes on a connection of the HTTP server, takes
+// further descriptors. Without any it is answered 503.
+func TestDescriptorsExhaustedForHTTP(t *testing.T) {
+	server := startProcess(t, "exhausted server")
+	address := server.ask(t, "start")
+	page := []byte("GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	plain, kept := dialAddress(t, address), dialAddress(t, address)
+	upgraded := dialAddress(t, address)
+	upgraded.put(t, upgrade("/"))
+	upgraded.expectStatus(t, http.StatusSwitchingProtocols)
+	kept.put(t, page)
+	kept.expectStatus(t, http.StatusNotFound)
+
+	server.ask(t, "exhaust")
+	plain.put(t, page)
+	kept.put(t, upgrade("/"))
+	for _, c := range []*rawClient{plain, kept} {
+		if r, _ := c.expectStatus(t, http.StatusServiceUnavailable); r.Header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}
+	upgraded.put(t, text("still here"))
+	upgraded.expectText(t, "still here")
+	server.ask(t, "free")
+	again := dialAddress(t, address)
+	again.put(t, page)
+	again.expectStatus(t, http.StatusNotFound)
+}
+
 func pausesOf(t *testing.T, server *process) (n int) {
 	t.Helper()
 	if _, err := fmt.Sscan(server.ask(t, "pauses"), &n); err != nil {
@@ -101,7 +130,7 @@ func newExhaustedServerRole() role {
 		}
 		var err error
 		e, err = engine.New(engine.Options{
-			Mux: routes(handler.Echo{}), Address: "127.0.0.1:0", Loops: 1, Logger: slog.New(&records),
+			Mux: routes(handler.Echo{}), HTTP: http.NotFoundHandler(), Address: "127.0.0.1:0", Loops: 1, Logger: slog.New(&records),
 		})
 		if err != nil {
 			return "", err

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
 
 	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
 )
 
 const (
@@ -25,10 +27,11 @@ const (
 // server. It is the listener of that server: what it accepts are connections that
 // leave their loop.
 type httpSide struct {
-	server *http.Server
-	addr   net.Addr
-	queue  chan *httpConn
-	ended  chan struct{} // closed when Serve has returned
+	server  *http.Server
+	addr    net.Addr
+	waiting atomic.Int32 // connections in the queue, or about to be
+	queue   chan *httpConn
+	ended   chan struct{} // closed when Serve has returned
 
 	closing   sync.Once
 	listening chan struct{} // closed when nothing is accepted any more
@@ -75,54 +78,72 @@ func (c *Conn) handOff() {
 		c.refuse(refusal)
 		return
 	}
-	hc := &httpConn{engine: e, fd: int(c.fd), head: c.hs.bytes, tls: c.tls}
-	// The HTTP server makes another descriptor of it, and a poller cannot be told to
-	// forget a socket by a number that is closed.
-	_ = l.poller.Delete(int(c.fd))
-	if c.tls != nil {
-		c.tls.leaveLoop()
-	}
-	select {
-	case e.http.queue <- hc:
-	default:
+	hc, refusal := e.http.open(c)
+	if refusal != nil {
 		e.active.Add(-1)
-		c.refuseHandOff()
+		c.refuse(refusal)
 		return
 	}
-	// From here on the HTTP server may be using the socket already; the loop only
-	// forgets it.
 	e.count.handedOff.Add(1)
 	c.hs.bytes = nil // the HTTP side has it
 	c.dropHandshake()
 	c.state = stateGone
+	fd := int(c.fd)
+	// The HTTP server has another descriptor of the socket, so closing this one does not
+	// take it out of the poller.
+	_ = l.poller.Delete(fd)
 	l.remove(c)
+	closeSocket(fd)
+	e.http.queue <- hc // has room for all that wait
 }
 
-// refuseHandOff answers a request that the HTTP server has no time for.
-func (c *Conn) refuseHandOff() {
-	if err := c.loop.poller.AddRead(&netpoll.PollAttachment{FD: int(c.fd)}, true); err != nil {
-		c.drop(err)
-		return
+// open makes a net.Conn of a connection, which is refused if too many wait, or there is no
+// descriptor for it.
+func (h *httpSide) open(c *Conn) (*httpConn, *handler.Refusal) {
+	if h.waiting.Add(1) > handedOffAtMost {
+		h.waiting.Add(-1)
+		return nil, busy("too many requests wait")
 	}
-	c.refuse(busy("too many requests wait"))
+	socket, err := socketConn(int(c.fd))
+	if err != nil {
+		h.waiting.Add(-1)
+		return nil, busy("no descriptor is free")
+	}
+	hc := &httpConn{Conn: socket, engine: c.loop.engine, head: c.hs.bytes, tls: c.tls}
+	if hc.tls != nil {
+		hc.tls.leaveLoop()
+		hc.tls.wire.socket, hc.Conn = socket, hc.tls.conn
+	}
+	return hc, nil
+}
+
+// socketConn makes a net.Conn, with a descriptor of its own, of a socket.
+func socketConn(fd int) (net.Conn, error) {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(own), "socket")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		_ = unix.SetNonblock(fd, true) // which it may have undone
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Accept implements net.Listener.
 func (h *httpSide) Accept() (net.Conn, error) {
-	for {
-		select {
-		case hc := <-h.queue:
-			if err := hc.open(); err != nil {
-				hc.abandon()
-				continue
-			}
-			if hc.tls != nil {
-				return tlsHTTPConn{hc}, nil
-			}
-			return hc, nil
-		case <-h.listening:
-			return nil, net.ErrClosed
+	select {
+	case hc := <-h.queue:
+		h.waiting.Add(-1)
+		if hc.tls != nil {
+			return tlsHTTPConn{hc}, nil
 		}
+		return hc, nil
+	case <-h.listening:
+		return nil, net.ErrClosed
 	}
 }
 
@@ -135,12 +156,12 @@ func (h *httpSide) Close() error {
 	return nil
 }
 
-// abandonQueue closes what nobody will accept any more. The loops have ended.
+// abandonQueue closes what nobody will accept. The loops have ended.
 func (h *httpSide) abandonQueue() {
 	for {
 		select {
 		case hc := <-h.queue:
-			hc.abandon()
+			_ = hc.Close()
 		default:
 			return
 		}
@@ -150,9 +171,8 @@ func (h *httpSide) abandonQueue() {
 // An httpConn is a connection with the HTTP server: its socket, and first the bytes
 // that its loop had read.
 type httpConn struct {
-	net.Conn // the socket, or the tls.Conn on it; nil before open
+	net.Conn // the socket, or the tls.Conn on it
 	engine   *Engine
-	fd       int
 	tls      *tlsLayer // nil in plain text
 
 	mu   sync.Mutex
@@ -160,31 +180,6 @@ type httpConn struct {
 	read int           // bytes of head that have been read
 
 	closing sync.Once
-}
-
-// open makes a net.Conn of the descriptor.
-func (c *httpConn) open() error {
-	f := os.NewFile(uintptr(c.fd), "socket")
-	defer f.Close()
-	var err error
-	c.Conn, err = net.FileConn(f)
-	if err != nil {
-		c.fd = -1
-		return err
-	}
-	if c.tls != nil {
-		c.tls.wire.socket, c.Conn = c.Conn, c.tls.conn
-	}
-	return nil
-}
-
-// abandon gives up a connection before or while it is opened.
-func (c *httpConn) abandon() {
-	if c.fd >= 0 {
-		closeSocket(c.fd)
-	}
-	c.head.Release()
-	c.engine.release(true)
 }
 
 // Read reads the bytes that came with the request first.

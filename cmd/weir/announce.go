@@ -11,6 +11,8 @@ import (
 	"github.com/weirws/weir/engine"
 )
 
+const fewConnections = 512 // fewer are hardly what anybody wants
+
 // An announcer tells the operator what the server does: in lines to read, or in
 // records of the log when that is in JSON.
 type announcer struct {
@@ -27,8 +29,11 @@ type fact struct{ name, text string }
 func (a announcer) listening(e *engine.Engine, asked int, f *feedServer) {
 	facts := append(addresses(e.Addr(), e.Options().TLS != nil, f), limits(e.Options())...)
 	facts = append(facts, f.secrets()...)
-	if most := e.Options().MaxConnections; asked > most {
-		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for %d connections, not %d: raise it (ulimit -Hn)", most, asked)})
+	switch most := e.Options().MaxConnections; {
+	case asked > most:
+		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for %s, not %d: raise it (ulimit -Hn)", connections(most), asked)})
+	case asked == 0 && most < fewConnections:
+		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for no more than %s: raise it (ulimit -Hn)", connections(most))})
 	}
 	if a.json {
 		var attrs []slog.Attr

@@ -79,6 +79,8 @@ func startError(err error, o engine.Options) error {
 		return fmt.Errorf("cannot listen on %s: the address is in use; choose another one with --address", o.Address)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("cannot listen on %s: permission denied; choose another one with --address", o.Address)
+	case errors.Is(err, syscall.EMFILE):
+		return errors.New("cannot start: the descriptor limit is too low even for that; raise it (ulimit -Hn)")
 	}
 	return fmt.Errorf("cannot listen on %s: %w", o.Address, err)
 }
