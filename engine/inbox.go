@@ -79,20 +79,20 @@ func (b *batch) payload(ev *event) []byte {
 
 // add appends a message: its payload is copied out of the read buffer, unless it
 // comes in a buffer of its own, which the batch takes over. rest bytes may follow.
-func (b *batch) add(m frame.Message, rest int) {
-	ev := event{kind: eventMessage, op: m.Op, buffer: m.Buffer}
+func (b *batch) add(op frame.Opcode, payload []byte, buffer *frame.Buffer, rest int) {
+	ev := event{kind: eventMessage, op: op, buffer: buffer}
 	switch {
-	case m.Buffer != nil:
-		ev.large = m.Payload
-	case len(m.Payload) > 0:
+	case buffer != nil:
+		ev.large = payload
+	case len(payload) > 0:
 		if b.small == nil {
-			b.small = frame.NewBuffer(len(m.Payload) + rest)
+			b.small = frame.NewBuffer(len(payload) + rest)
 		}
-		ev.start, ev.length = len(b.small.B), len(m.Payload)
-		b.small.Append(m.Payload)
+		ev.start, ev.length = len(b.small.B), len(payload)
+		b.small.Append(payload)
 	}
 	b.events = append(b.events, ev)
-	b.load += 1<<loadShift + int64(len(m.Payload))
+	b.load += 1<<loadShift + int64(len(payload))
 }
 
 // addMissed appends the event that n messages of a topic were dropped.

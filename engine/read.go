@@ -90,25 +90,31 @@ func (c *Conn) decode(in []byte) {
 	var messages uint64
 	flush := onLoop
 	for len(in) > 0 && (c.state == stateOpen || c.state == stateClosing) {
-		m, n, err := c.decoder.Decode(in)
+		op, payload, n, err := c.decoder.DecodeWhole(in)
+		var buffer *frame.Buffer
+		if n == 0 {
+			var m frame.Message
+			m, n, err = c.decoder.Decode(in)
+			op, payload, buffer = m.Op, m.Payload, m.Buffer
+		}
 		if err != nil {
 			c.violated(err)
 			break
 		}
 		in = in[n:]
-		switch m.Op {
+		switch op {
 		case frame.Text, frame.Binary:
 			messages++
-			c.deliver(m, len(in))
+			c.deliver(op, payload, buffer, len(in))
 		case frame.Ping:
 			flush = true
-			c.pong(m.Payload)
-			c.deliverControl(m, len(in))
+			c.pong(payload)
+			c.deliverControl(op, payload, buffer, len(in))
 		case frame.Pong:
-			c.deliverControl(m, len(in))
+			c.deliverControl(op, payload, buffer, len(in))
 		case frame.Close:
-			c.peerClosed(m.Payload)
-			m.Buffer.Release()
+			c.peerClosed(payload)
+			buffer.Release()
 		}
 	}
 	if messages > 0 {

@@ -102,30 +102,31 @@ func (c *Conn) consumed(load int64) {
 }
 
 // deliver hands a message, or a ping or pong, to the handler: at once in mode OnLoop, otherwise with
-// handOver at the end of what was read, of which rest bytes are left.
-func (c *Conn) deliver(m frame.Message, rest int) {
+// handOver at the end of what was read, of which rest bytes are left. The payload lies in
+// buffer, which is handed over, unless that is nil.
+func (c *Conn) deliver(op frame.Opcode, payload []byte, buffer *frame.Buffer, rest int) {
 	l := c.loop
 	switch {
 	case c.hushed.Load():
-		m.Buffer.Release()
+		buffer.Release()
 	case l.engine.options.Mode == OnLoop:
-		c.callMessage(m.Op, m.Payload)
-		m.Buffer.Release()
+		c.callMessage(op, payload)
+		buffer.Release()
 	default:
 		if l.batch == nil {
 			l.batch = batches.Get().(*batch)
 		}
-		l.batch.add(m, rest)
+		l.batch.add(op, payload, buffer, rest)
 	}
 }
 
 // deliverControl is deliver for a ping or pong, if the handler wants those.
-func (c *Conn) deliverControl(m frame.Message, rest int) {
+func (c *Conn) deliverControl(op frame.Opcode, payload []byte, buffer *frame.Buffer, rest int) {
 	if !c.controls {
-		m.Buffer.Release()
+		buffer.Release()
 		return
 	}
-	c.deliver(m, rest)
+	c.deliver(op, payload, buffer, rest)
 }
 
 // handOver puts the messages of one read in the inbox, if any. If that is full, reading

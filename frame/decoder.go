@@ -103,12 +103,8 @@ func NewDecoder(o *DecoderOptions, deflate bool) Decoder {
 // only Release may be called, and n says nothing. Text is UTF-8, a close payload
 // is well-formed. DEFLATE data that is corrupt counts as invalid payload (1007).
 func (d *Decoder) Decode(in []byte) (m Message, n int, err error) {
-	if payload, n := d.wholeFrame(in); n > 0 {
-		op := Opcode(in[0] & 0x0f)
-		if op == Text && !utf8.Valid(payload) {
-			return Message{}, 0, errText
-		}
-		return Message{Op: op, Payload: payload}, n, nil
+	if op, payload, n, err := d.DecodeWhole(in); n > 0 {
+		return Message{Op: op, Payload: payload}, n, err
 	}
 	for n < len(in) {
 		switch a := d.partial; {
@@ -147,32 +143,36 @@ func (d *Decoder) Decode(in []byte) (m Message, n int, err error) {
 	return Message{}, n, nil
 }
 
-// wholeFrame is the short way for the commonest of inputs: it takes a masked data
-// frame of up to 64 KiB that is a message by itself and lies whole in in. It returns its
-// size, or 0 and has done nothing if the input is of any other kind.
-func (d *Decoder) wholeFrame(in []byte) (payload []byte, size int) {
+// DecodeWhole is the short way of Decode for the commonest of inputs: it takes a masked
+// message of up to 64 KiB that lies whole, and in one frame, in in. It returns its
+// size, or 0 and has done nothing if the input is of any other kind, which is for Decode.
+func (d *Decoder) DecodeWhole(in []byte) (op Opcode, payload []byte, n int, err error) {
 	const shortest = 2 + len(header{}.key)
 	if len(in) < shortest || d.partial != nil || d.opts.Role != Server || in[1]&bitMask == 0 {
-		return nil, 0
+		return 0, nil, 0, nil
 	}
 	if in[0] != bitFin|byte(Text) && in[0] != bitFin|byte(Binary) {
-		return nil, 0
+		return 0, nil, 0, nil
 	}
 	length, at := int(in[1]&^bitMask), 2
 	if length >= length16 {
 		length, at = int(binary.BigEndian.Uint16(in[2:])), 4
 		if in[1]&^bitMask != length16 || length < length16 {
-			return nil, 0
+			return 0, nil, 0, nil
 		}
 	}
 	start := at + len(header{}.key)
-	size = start + length
-	if size > len(in) || length > d.opts.maxMessageBytes() {
-		return nil, 0
+	n = start + length
+	if n > len(in) || length > d.opts.maxMessageBytes() {
+		return 0, nil, 0, nil
 	}
-	payload = in[start:size:size]
+	payload = in[start:n:n]
 	ws.Cipher(payload, [4]byte(in[at:]), 0)
-	return payload, size
+	op = Opcode(in[0] & 0x0f)
+	if op == Text && !utf8.Valid(payload) {
+		return 0, nil, n, errText
+	}
+	return op, payload, n, nil
 }
 
 // Release gives back the memory of an incomplete message, for a connection that
