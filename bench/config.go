@@ -51,6 +51,8 @@ type Config struct {
 	Search string `json:"search,omitempty"`
 	// Bound is what it has to keep: an upper bound of any of the metrics of a round.
 	Bound Threshold `json:"bound,omitzero"`
+	// Publishing is how they do that. Default: over WebSocket, as it is.
+	Publishing Publishing `json:"publishing,omitzero"`
 	// PayloadBytes is the size of a message, at least 32: for its number, its time and its
 	// check sum. Default: 128.
 	PayloadBytes int `json:"payload_bytes"`
@@ -106,6 +108,7 @@ func (c Config) withDefaults() Config {
 	c.InFlight = cmp.Or(c.InFlight, 1)
 	c.Publishers = cmp.Or(c.Publishers, 1)
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 128)
+	c.Text = c.Text || c.Publishing.Template != ""
 	c.WarmUp = max(0, cmp.Or(c.WarmUp, time.Second))
 	c.Duration = cmp.Or(c.Duration, 5*time.Second)
 	c.Rounds = cmp.Or(c.Rounds, 3)
@@ -179,7 +182,7 @@ func (c Config) validate() error {
 		refuse(err != nil, "the source %q is not an IP address", s)
 	}
 	refuse(c.Scenario == "hostile" && (c.Attackers < 1 || c.Attackers > mostAttackers), "%d attackers are not from 1 to %d", c.Attackers, mostAttackers)
-	errs = append(errs, c.validateTLS(), c.validateFind())
+	errs = append(errs, c.validateTLS(), c.validateFind(), c.Publishing.validate(c))
 	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
 	return errors.Join(errs...)
 }

@@ -1,25 +1,29 @@
 package bench
 
 import (
+	"bytes"
+	"text/template"
+
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 )
 
 // fanout has publishers send messages to a path whose server hands everything to everyone
 // there, and checks what reaches the subscribers. Publishers are connections of their
-// own, of the first worker; what they receive does not count.
+// own, of the first worker, and what they receive does not count; or they post.
 type fanout struct {
 	*session
 	publishers  []publisher // empty but with the first worker
 	subscribers []subscriber
-	sequences   []sequence // of each subscriber for each publisher
-	pacer       *pacer     // nil without publishers
+	sequences   []sequence         // of each subscriber for each publisher
+	pacers      []*pacer           // of publishers
+	poster      *poster            // nil if publishers are connections
+	envelope    *template.Template // nil: messages are sent as they are
+	greeting    *template.Template // nil: subscribers send nothing
 
 	opened    int // subscribers
 	delivered int // of what was due in the measured time, each once
 	spreads   map[publication]*spread
-
-	message []byte // scratch of the pacer
 }
 
 // A publication is one message of a publisher.
@@ -41,11 +45,29 @@ func newFanout(s *session) scenario {
 	f.sequences = make([]sequence, s.job.Count*s.job.Config.Publishers)
 	if s.job.Worker == 0 {
 		f.publishers = make([]publisher, s.job.Config.Publishers)
+		for i := range f.publishers {
+			f.publishers[i].fanout, f.publishers[i].index = f, uint32(i)
+		}
+	}
+	p := s.job.Config.Publishing
+	if p.Template != "" {
+		f.envelope = mustTemplate(p.Template)
+	}
+	if p.Subscribe != "" {
+		f.greeting = mustTemplate(p.Subscribe)
+	}
+	if len(p.URLs) > 0 {
+		f.poster = newPoster(s, s.job.Target)
 	}
 	return f
 }
 
-func (f *fanout) size() int { return len(f.subscribers) + len(f.publishers) }
+func (f *fanout) size() int {
+	if f.poster != nil {
+		return len(f.subscribers)
+	}
+	return len(f.subscribers) + len(f.publishers)
+}
 
 func (f *fanout) handler(i int) handler.Handler {
 	if i < len(f.subscribers) {
@@ -53,9 +75,7 @@ func (f *fanout) handler(i int) handler.Handler {
 		s.fanout, s.index = f, uint32(i)
 		return s
 	}
-	p := &f.publishers[i-len(f.subscribers)]
-	p.fanout = f
-	return p
+	return &f.publishers[i-len(f.subscribers)]
 }
 
 // A subscriber is a connection that only receives.
@@ -65,13 +85,21 @@ type subscriber struct {
 	opened bool   // it is open, or was: under the session's lock
 }
 
-// OnOpen counts the subscriber.
-func (s *subscriber) OnOpen(handler.Conn, *handler.Request) error {
-	s.fanout.mu.Lock()
-	defer s.fanout.mu.Unlock()
+// OnOpen counts the subscriber, and sends what it is to send.
+func (s *subscriber) OnOpen(conn handler.Conn, _ *handler.Request) error {
+	f := s.fanout
+	f.mu.Lock()
 	s.opened = true
-	s.fanout.opened++
-	return nil
+	f.opened++
+	f.mu.Unlock()
+	if f.greeting == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := f.greeting.Execute(&b, subscription{f.job.First + int(s.index)}); err != nil {
+		return err
+	}
+	return conn.Send(frame.Text, b.Bytes())
 }
 
 // OnMessage checks what has come.
@@ -79,6 +107,10 @@ func (s *subscriber) OnMessage(_ handler.Conn, op frame.Opcode, payload []byte) 
 	f, at := s.fanout, now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.job.Config.Publishing.enveloped() {
+		s.unwrap(payload, at)
+		return
+	}
 	f.came(payload, at)
 	m, start, known, whole := f.stamps.find(payload)
 	if !known || int(m.sender) >= f.job.Config.Publishers {
@@ -86,7 +118,30 @@ func (s *subscriber) OnMessage(_ handler.Conn, op frame.Opcode, payload []byte) 
 		f.tick.Errors++
 		return
 	}
-	good := whole && start == 0 && len(payload) == f.job.Config.PayloadBytes && op == f.op
+	s.arrived(m, whole && start == 0 && len(payload) == f.job.Config.PayloadBytes && op == f.op, at)
+}
+
+// unwrap takes in all messages that are somewhere in payload.
+func (s *subscriber) unwrap(payload []byte, at int64) {
+	f := s.fanout
+	for {
+		m, start, known, whole := f.stamps.find(payload)
+		if !known || int(m.sender) >= f.job.Config.Publishers {
+			return
+		}
+		end := start + stampBytes
+		if whole {
+			end = start + f.job.Config.PayloadBytes
+		}
+		f.came(payload[:end], at)
+		s.arrived(m, whole, at)
+		payload = payload[end:]
+	}
+}
+
+// arrived finds out what a message is by its number. good tells that it is as it was sent.
+func (s *subscriber) arrived(m stamp, good bool, at int64) {
+	f := s.fanout
 	a, _ := s.sequences()[m.sender].arrive(m.number, at)
 	if good && a == inOrder {
 		f.delivery(m, at)
@@ -142,20 +197,31 @@ func (f *fanout) delivery(m stamp, at int64) {
 }
 
 func (f *fanout) start() {
-	if len(f.publishers) == 0 {
+	n, rate := len(f.publishers), f.job.Config.Rate
+	switch {
+	case n == 0:
 		return
+	case f.poster == nil:
+		f.pacers = []*pacer{newPacer(f.session, rate, 0, 1, f.publish)}
+	default: // each has its own, because it waits for answers
+		for i := range f.publishers {
+			f.pacers = append(f.pacers, newPacer(f.session, rate, i, n, f.publishers[i].post))
+		}
 	}
-	f.pacer = newPacer(f.session, f.job.Config.Rate, 0, 1, f.publish)
-	f.pacer.start()
+	for _, p := range f.pacers {
+		p.start()
+	}
 }
 
 func (f *fanout) sweep(int64) {}
 
 func (f *fanout) stop() []publications {
-	if f.pacer == nil {
-		return nil
+	for _, p := range f.pacers {
+		p.wait()
 	}
-	f.pacer.wait()
+	if f.poster != nil {
+		f.poster.client.CloseIdleConnections()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []publications

@@ -31,34 +31,49 @@ type member struct {
 func serveRoom(t *testing.T, filter func() answers) string {
 	t.Helper()
 	r := &room{filter: filter}
-	upgrader := websocket.Upgrader{}
+	return r.serve(t, nil)
+}
+
+// serve starts a server with the room. post is what POST requests are for.
+func (r *room) serve(t *testing.T, post http.HandlerFunc) string {
+	t.Helper()
 	var connections sync.WaitGroup
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		connections.Add(1)
 		defer connections.Done()
-		r.mu.Lock() // until it has joined: nobody publishes before everyone has
-		c, err := upgrader.Upgrade(w, q, nil)
-		if err != nil {
-			r.mu.Unlock()
+		if q.Method == http.MethodPost && post != nil {
+			post(w, q)
 			return
 		}
-		m := &member{conn: c, filter: filter()}
-		r.members = append(r.members, m)
-		r.mu.Unlock()
-		defer c.Close()
-		for {
-			kind, message, err := c.ReadMessage()
-			if err != nil {
-				return
-			}
-			r.publish(m, kind, message)
-		}
+		r.join(w, q)
 	}))
 	t.Cleanup(func() {
 		s.Close()
 		connections.Wait()
 	})
 	return "ws" + strings.TrimPrefix(s.URL, "http")
+}
+
+// join makes a request a member, and returns when that has left.
+func (r *room) join(w http.ResponseWriter, q *http.Request) {
+	upgrader := websocket.Upgrader{}
+	r.mu.Lock() // until it has joined: nobody publishes before everyone has
+	c, err := upgrader.Upgrade(w, q, nil)
+	if err != nil {
+		r.mu.Unlock()
+		return
+	}
+	m := &member{conn: c, filter: r.filter()}
+	r.members = append(r.members, m)
+	r.mu.Unlock()
+	defer c.Close()
+	for {
+		kind, message, err := c.ReadMessage()
+		if err != nil {
+			return
+		}
+		r.publish(m, kind, message)
+	}
 }
 
 func (r *room) publish(from *member, kind int, message []byte) {

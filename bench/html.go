@@ -125,6 +125,7 @@ func (r *Report) pageTarget(i int, figures []row) pageTarget {
 	for _, round := range r.Targets[i].Rounds {
 		t.Causes = append(t.Causes, causeLines("failed", round.Failures)...)
 		t.Causes = append(t.Causes, causeLines("dropped", round.Drops)...)
+		t.Causes = append(t.Causes, causeLines("not published", round.Refusals)...)
 	}
 	if r.Targets[i].Found != nil {
 		var b strings.Builder
@@ -182,6 +183,16 @@ func (r *Report) configuration() [][2]string {
 	add("payload", "%d bytes", c.PayloadBytes)
 	add("rounds", "%d of %v after %v of warm-up", c.Rounds, c.Duration, c.WarmUp)
 	add("timeout", "%v", c.Timeout)
+	p := c.Publishing
+	if len(p.URLs) > 0 {
+		add("posted to", "%s", strings.Join(p.URLs, ", "))
+	}
+	if p.Template != "" {
+		add("published", "%s", p.Template)
+	}
+	if p.Subscribe != "" {
+		add("subscribed", "%s", p.Subscribe)
+	}
 	if len(c.Sources) > 0 {
 		add("sources", "%s", strings.Join(c.Sources, ", "))
 	}

@@ -18,7 +18,8 @@ type command struct {
 type job struct {
 	Config Config `json:"config"`
 	URL    string `json:"url"`
-	Seed   uint64 `json:"seed"` // the same for all workers of a round
+	Target int    `json:"target"` // number of the server
+	Seed   uint64 `json:"seed"`   // the same for all workers of a round
 	Worker int    `json:"worker"`
 	First  int    `json:"first"` // number of its first connection
 	Count  int    `json:"count"` // of connections

@@ -290,9 +290,11 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	}
 	all := struct {
 		*Report
+		Config   Config   `json:"config"`
 		Targets  []target `json:"targets"`
 		Warnings []string `json:"warnings,omitempty"`
-	}{Report: r, Warnings: r.Warnings()}
+	}{Report: r, Config: r.Config, Warnings: r.Warnings()}
+	all.Config.Publishing = all.Config.Publishing.withoutSecrets()
 	for _, t := range r.Targets {
 		all.Targets = append(all.Targets, target{t, t.Metrics()})
 	}

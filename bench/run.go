@@ -11,9 +11,17 @@ import (
 // know by then.
 const startDelay = 100 * time.Millisecond
 
+// A ConfigError says everything that is wrong with a Config.
+type ConfigError struct{ err error }
+
+func (e ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is wrong.
+func (e ConfigError) Unwrap() error { return e.err }
+
 // Run does what c says and returns the report. If ctx ends first, the round under way is
 // ended, and the report has what there is so far. An error means that there is no
-// report: the configuration is wrong, or a worker failed.
+// report: it is a ConfigError, or a worker failed.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	c, err := c.withRecording()
 	if err != nil {
@@ -22,7 +30,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	given := c
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
-		return nil, err
+		return nil, ConfigError{err}
 	}
 	r := &Report{Config: c, Started: time.Now(), Machine: thisMachine()}
 	for _, u := range c.URLs {
@@ -88,7 +96,7 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 	for i := range c.Workers {
 		first, count := c.share(i)
 		d.workers.tell(i, command{Job: &job{
-			Config: c, URL: c.URLs[target], Seed: seed, Worker: i,
+			Config: c, URL: c.URLs[target], Target: target, Seed: seed, Worker: i,
 			First: first, Count: count,
 		}})
 	}

@@ -61,22 +61,30 @@ func (m *stamper) append(dst []byte, s stamp) []byte {
 // known reports that there is a stamp, and whole that all behind it is as it was sent.
 // at is where the message begins.
 func (m *stamper) find(payload []byte) (s stamp, at int, known, whole bool) {
-	at = bytes.Index(payload, []byte(stampMark))
-	if at < 0 || len(payload)-at < stampBytes {
-		return stamp{}, 0, false, false
+	for {
+		next := bytes.Index(payload[at:], []byte(stampMark))
+		if next < 0 || len(payload)-at-next < stampBytes {
+			return stamp{}, 0, false, false
+		}
+		at += next
+		if s, known = m.parse(payload[at : at+stampBytes]); known {
+			return s, at, true, bytes.HasPrefix(payload[at+stampBytes:], m.filling(s.number))
+		}
+		at += len(stampMark)
 	}
+}
+
+// parse reads a stamp, if it is one of this run.
+func (m *stamper) parse(text []byte) (s stamp, known bool) {
 	var raw [stampRawBytes]byte
-	text := payload[at+len(stampMark) : at+stampBytes]
-	if _, err := base64.RawURLEncoding.Decode(raw[:], text); err != nil {
-		return stamp{}, 0, false, false
+	if _, err := base64.RawURLEncoding.Decode(raw[:], text[len(stampMark):]); err != nil {
+		return stamp{}, false
 	}
 	s.sender = binary.BigEndian.Uint32(raw[0:])
 	s.number = binary.BigEndian.Uint32(raw[4:])
 	s.due = int64(binary.BigEndian.Uint64(raw[8:]))
-	if sum := m.sum(s); !bytes.Equal(sum[:], raw[16:]) {
-		return stamp{}, 0, false, false
-	}
-	return s, at, true, bytes.HasPrefix(payload[at+stampBytes:], m.filling(s.number))
+	sum := m.sum(s)
+	return s, bytes.Equal(sum[:], raw[16:])
 }
 
 // filling is what stands behind the stamp of message number.

@@ -28,6 +28,8 @@ type Tally struct {
 	SentBytes uint64        `json:"sent_bytes,omitempty"`
 	Playing   time.Duration `json:"playing_ns,omitempty"`
 	Finishing Histogram     `json:"finishing"`
+	// Refusals are posts that were not answered with 2xx or not made, and why; only for fanout.
+	Refusals map[string]int `json:"refusals,omitempty"`
 	// Expected is how often those were to arrive somewhere, and Received how many
 	// messages came within the time, whenever they were due.
 	Expected      uint64 `json:"expected"`
@@ -90,6 +92,7 @@ func (t *Tally) add(o *Tally) {
 	t.Handshakes.Merge(o.Handshakes)
 	addCauses(&t.Failures, o.Failures)
 	addCauses(&t.Drops, o.Drops)
+	addCauses(&t.Refusals, o.Refusals)
 	t.Measured = max(t.Measured, o.Measured)
 	for _, pair := range [][2]*uint64{
 		{&t.Sent, &o.Sent}, {&t.Unsent, &o.Unsent}, {&t.SentBytes, &o.SentBytes}, {&t.Expected, &o.Expected},

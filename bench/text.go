@@ -134,6 +134,7 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 	for _, round := range t.Rounds {
 		writeCauses(b, "failed", round.Failures)
 		writeCauses(b, "dropped", round.Drops)
+		writeCauses(b, "not published", round.Refusals)
 	}
 }
 

@@ -12,10 +12,10 @@ import (
 // secure reports whether a server speaks TLS.
 func secure(target string) bool {
 	u, err := url.Parse(target)
-	return err == nil && u.Scheme == "wss"
+	return err == nil && (u.Scheme == "wss" || u.Scheme == "https")
 }
 
-// tlsConfig is what connections to a server with wss trust. Sessions are not resumed, so
+// tlsConfig is what connections to a server with wss or https trust. Sessions are not resumed, so
 // that every handshake costs the server what the first does.
 func (c Config) tlsConfig() (*tls.Config, error) {
 	o := &tls.Config{InsecureSkipVerify: c.Insecure}
@@ -40,7 +40,7 @@ func (c Config) validateTLS() error {
 		return nil
 	case c.CAFile != "" && c.Insecure:
 		return fmt.Errorf("bench: any certificate is trusted, so authorities have no use; leave one of them out")
-	case !slices.ContainsFunc(c.URLs, secure):
+	case !slices.ContainsFunc(slices.Concat(c.URLs, c.Publishing.URLs), secure):
 		return fmt.Errorf("bench: whom to trust matters for a URL with wss, and there is none")
 	}
 	_, err := c.tlsConfig()

@@ -21,6 +21,9 @@ func (r *Report) Warnings() []string {
 		for _, limit := range clientLimits(t.Rounds, r.Machine.Processors) {
 			warn("%s: %s", t.URL, limit)
 		}
+		if lag, _ := t.metric("sendlag.p99"); len(r.Config.Publishing.URLs) > 0 && lag.Most > tardy.Seconds() {
+			warn("%s: publishers wait for the answer to each post; with more publishers they would be less late", t.URL)
+		}
 		if others := usedByOthers(t.Rounds); others > busyOthers {
 			warn("%s: other programs on this machine used %.1f processors", t.URL, others)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/weirws/weir/bench"
@@ -33,6 +34,9 @@ func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	o.config.Progress = p.show
 	report, err := bench.Run(ctx, o.config)
 	p.clear()
+	if wrong, ok := errors.AsType[bench.ConfigError](err); ok {
+		return usageError{strings.ReplaceAll(wrong.Error(), "\n", "; ")}
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirws/weir/bench"
+	"github.com/weirws/weir/handler"
 )
 
 // benchOptions are the flags of bench.
@@ -29,6 +30,7 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	var o benchOptions
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	benchLoadFlags(fs, &o.config)
+	benchPublishFlags(fs, &o.config)
 	benchRunFlags(fs, &o)
 	words, err := parseWords(fs, args, stdout)
 	if err != nil {
@@ -72,7 +74,6 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 	const mostConnections = 1 << 20
 	fs.Var(whole(&c.Connections, 1, mostConnections, 64), "connections", "`number` of connections to hold")
 	fs.Var(whole(&c.InFlight, 1, 1<<16, 1), "in-flight", "`number` of messages that each connection keeps on their way, without --rate")
-	fs.Var(whole(&c.Publishers, 1, 64, 1), "publishers", "`number` of connections, besides the others, that publish, with fanout")
 	fs.Var(&value{want: "a number above 0, per second", set: func(s string) bool {
 		v, err := strconv.ParseFloat(s, 64)
 		c.Rate = v
@@ -99,6 +100,22 @@ func benchLoadFlags(fs *flag.FlagSet, c *bench.Config) {
 	fs.Var(span(&c.Duration, 5*time.Second), "duration", "`time` to measure in each round")
 	fs.Var(whole(&c.Rounds, 1, 1000, 3), "rounds", "`number` of rounds with each server")
 	fs.Var(span(&c.Timeout, 5*time.Second), "timeout", "`time` that an opening handshake or a reply may take")
+}
+
+// benchPublishFlags say how fanout publishes.
+func benchPublishFlags(fs *flag.FlagSet, c *bench.Config) {
+	p := &c.Publishing
+	fs.Var(whole(&c.Publishers, 1, 64, 1), "publishers", "`number` of connections, besides the others, that publish, with fanout")
+	fs.Var(list(&p.URLs, "a URL such as http://127.0.0.1:7681/publish/topic", func(s string) bool {
+		return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+	}), "publish-url", "`URL` to post messages to, with fanout, in place of sending them; may be repeated, in the order of the URLs")
+	fs.Var(list(&p.Headers, "a header field, such as 'Authorization: Bearer x'", func(s string) bool {
+		name, field, ok := strings.Cut(s, ":")
+		var checked handler.Request
+		return ok && checked.AddHeader(name, strings.TrimSpace(field)) == nil
+	}), "publish-header", "`field` of those posts, 'Name: value'; may be repeated")
+	fs.Var(text(&p.Template, "a template with {{.Message}}", ""), "publish-template", "what to post or send, as a `template` with {{.Message}}, and {{.Publisher}} and {{.Number}} if wanted")
+	fs.Var(text(&p.Subscribe, "a template of a message", ""), "subscribe", "`message` that each subscriber sends once it is connected, with {{.Subscriber}} for its number")
 }
 
 func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
