@@ -45,8 +45,14 @@ func failureCause(err error) string {
 	return systemCause(err)
 }
 
+// causeUnanswered is that of a connection whose server left our close frame unanswered.
+const causeUnanswered = "close frame not answered"
+
 // dropCause says why a connection ended.
 func dropCause(s handler.CloseStatus) string {
+	if errors.Is(s.Err, handler.ErrCloseTimeout) {
+		return causeUnanswered
+	}
 	if s.Err != nil {
 		return systemCause(s.Err)
 	}

@@ -20,6 +20,7 @@ const (
 	reservedDescriptors  = 256   // of a worker, for everything but connections; the engine keeps some itself
 	mostPublishers       = 64    // fewer than reservedDescriptors: they are connections as well
 	mostPayloadBytes     = 16 << 20
+	mostPingBytes        = 125 // RFC 6455 section 5.5
 )
 
 // A Config says what to do to which servers. Zero fields have defaults.
@@ -35,7 +36,9 @@ type Config struct {
 	// Rate. Default: 1.
 	InFlight int `json:"in_flight"`
 	// Rate, per second over all connections, makes an open loop. What it counts depends on
-	// the scenario. Default: 10 for fanout, 1000 for hostile and where a rate is searched, otherwise 0: each reply brings on the next message.
+	// the scenario. Default: 10 for fanout, 100 for churn, one ping a second for each
+	// connection for idle, 1000 for hostile and where a rate is searched, otherwise 0: each
+	// reply brings on the next message.
 	Rate float64 `json:"rate"`
 	// Publishers are the connections, besides the others, that send what is fanned out.
 	// Default: 1.
@@ -54,14 +57,15 @@ type Config struct {
 	// Publishing is how they do that. Default: over WebSocket, as it is.
 	Publishing Publishing `json:"publishing,omitzero"`
 	// PayloadBytes is the size of a message, at least 32: for its number, its time and its
-	// check sum. Default: 128.
+	// check sum. Default: 128, and 32 for idle, where it is at most 125, as a ping has.
 	PayloadBytes int `json:"payload_bytes"`
 	// Text sends text messages. Default: binary.
 	Text bool `json:"text"`
 	// WarmUp is load before anything is measured. Default: 1 s. Negative: none, as with replay.
 	WarmUp time.Duration `json:"warm_up_ns"`
-	// Duration of what is measured, in each round; with hostile, of each of its stages.
-	// Default: 5 s, for replay that of the recording, of which less can be played.
+	// Duration of what is measured, in each round; with hostile, of each of its stages, and
+	// with storm at most. Default: 5 s, for replay that of the recording, of which less can be
+	// played.
 	Duration time.Duration `json:"duration_ns"`
 	// Rounds with each server. Figures are medians over them. Default: 3, for hostile and
 	// replay 1.
@@ -128,6 +132,8 @@ func (c Config) withDefaults() Config {
 // withScenarioDefaults sets what depends on the scenario.
 func (c Config) withScenarioDefaults() Config {
 	switch c.Scenario {
+	case "churn":
+		c.Rate = cmp.Or(c.Rate, 100)
 	case "fanout":
 		c.Rate = cmp.Or(c.Rate, 10)
 	case "find":
@@ -139,6 +145,9 @@ func (c Config) withScenarioDefaults() Config {
 		c.Rate = cmp.Or(c.Rate, controlRate)
 		c.Attackers = cmp.Or(c.Attackers, 4)
 		c.Rounds = cmp.Or(c.Rounds, 1)
+	case "idle":
+		c.Rate = cmp.Or(c.Rate, float64(c.Connections))
+		c.PayloadBytes = cmp.Or(c.PayloadBytes, stampBytes)
 	case "replay":
 		c.Connections = cmp.Or(c.Connections, 1)
 		c.Rounds = cmp.Or(c.Rounds, 1)
@@ -169,6 +178,8 @@ func (c Config) validate() error {
 	refuse(!(c.Rate >= 0 && c.Rate <= mostRate), "a rate of %v is not from 0 to 1e9", c.Rate)
 	refuse(c.PayloadBytes < stampBytes || c.PayloadBytes > mostPayloadBytes,
 		"a payload of %d bytes is not from %d, which its number, time and check sum take, to %d", c.PayloadBytes, stampBytes, mostPayloadBytes)
+	refuse(c.Scenario == "idle" && c.PayloadBytes > mostPingBytes, "a ping of %d bytes is above %d", c.PayloadBytes, mostPingBytes)
+	refuse(c.Scenario == "storm" && c.Rate != 0, "storm has no rate: all connections are cut at once")
 	refuse(c.Duration < 0 || c.Timeout < 0, "durations must be positive")
 	refuse(c.Rounds < 1, "%d rounds are too few", c.Rounds)
 	refuse(c.Workers < 1 || c.loaders() > c.Connections, "%d workers cannot share %d connections", c.Workers, c.Connections)

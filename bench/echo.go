@@ -15,6 +15,7 @@ const sweepsPerTimeout = 8
 type echo struct {
 	*session
 	conns []echoConn
+	send  func(c handler.Conn, payload []byte) error
 	pacer *pacer // nil in a closed loop
 	swept int64  // when sweep looked last
 
@@ -39,7 +40,8 @@ type echoConn struct {
 }
 
 func newEcho(s *session) scenario {
-	return &echo{session: s, conns: make([]echoConn, s.job.Count)}
+	send := func(c handler.Conn, payload []byte) error { return c.Send(s.op, payload) }
+	return &echo{session: s, conns: make([]echoConn, s.job.Count), send: send}
 }
 
 func (e *echo) size() int { return len(e.conns) }
@@ -68,7 +70,7 @@ func (c *echoConn) OnMessage(conn handler.Conn, op frame.Opcode, payload []byte)
 	e.mu.Unlock()
 	for i := range uint32(n) {
 		e.reply = e.stamps.append(e.reply[:0], stamp{c.index, number + i, at})
-		if conn.Send(e.op, e.reply) != nil {
+		if e.send(conn, e.reply) != nil {
 			return // it is ending, which OnClose will tell
 		}
 	}
@@ -184,7 +186,7 @@ func (e *echo) kick(c *echoConn) {
 		return
 	}
 	e.kicked = e.stamps.append(e.kicked[:0], stamp{c.index, number, at})
-	_ = conn.Send(e.op, e.kicked) // OnClose tells
+	_ = e.send(conn, e.kicked) // OnClose tells
 	e.mu.Lock()
 	c.kicking = false
 	e.mu.Unlock()
@@ -205,7 +207,7 @@ func (e *echo) sendDue(k int, due int64) {
 	err := errGone
 	if conn != nil {
 		e.kicked = e.stamps.append(e.kicked[:0], stamp{c.index, number, due})
-		err = conn.Send(e.op, e.kicked)
+		err = e.send(conn, e.kicked)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

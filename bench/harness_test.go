@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,4 +115,54 @@ func longer(h Histogram, d time.Duration) (n int64) {
 		}
 	}
 	return n
+}
+
+// hold starts a server that has numbers for opening handshakes, from 1: it refuses with 503
+// what admit does not want, and ends a connection when serve returns.
+func hold(t *testing.T, admit func(n int64) bool, serve func(n int64, c *websocket.Conn)) string {
+	t.Helper()
+	upgrader := websocket.Upgrader{}
+	var numbers atomic.Int64
+	var connections sync.WaitGroup
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections.Add(1)
+		defer connections.Done()
+		n := numbers.Add(1)
+		if !admit(n) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		serve(n, c)
+	}))
+	t.Cleanup(func() {
+		s.Close()
+		connections.Wait()
+	})
+	return "ws" + strings.TrimPrefix(s.URL, "http")
+}
+
+// anybody admits all.
+func anybody(int64) bool { return true }
+
+// listen reads until the client leaves, and answers pings and close frames.
+func listen(_ int64, c *websocket.Conn) {
+	for {
+		if _, _, err := c.ReadMessage(); err != nil {
+			return
+		}
+	}
+}
+
+// withAndWithoutWorkers runs a test with the one worker of this process, and with two processes.
+func withAndWithoutWorkers(t *testing.T, c Config, test func(t *testing.T, c Config)) {
+	t.Run("one worker", func(t *testing.T) { test(t, c) })
+	t.Run("two processes", func(t *testing.T) {
+		withWorkers(t, &c, 2)
+		test(t, c)
+	})
 }

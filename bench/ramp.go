@@ -34,8 +34,7 @@ func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 		took := now() - due
 		s.mu.Lock()
 		if err != nil {
-			s.tick.Errors++
-			addCauses(&s.tally.Failures, map[string]int{failureCause(err): 1})
+			s.failed(err)
 		} else {
 			s.open++
 			s.tally.Handshakes.Record(took)

@@ -116,6 +116,12 @@ var metrics = append([]metric{
 	{"reach", Percent, "deliveries that came, of those expected", func(r *Round) (float64, bool) {
 		return 100 * (1 - float64(r.Lost+r.Wrong)/float64(max(1, r.Expected))), r.Subscribers > 0 && r.Expected > 0
 	}},
+	{"back.all", Seconds, "from the cut until all connections were back", func(r *Round) (float64, bool) {
+		return r.Latency.At(100).Seconds(), r.Cut > 0 && r.missing() == 0
+	}},
+	{"close.p50", Seconds, "close handshake, median", closingAt(50)},
+	{"close.p99", Seconds, "close handshake, 99 % below", closingAt(99)},
+	{"close.max", Seconds, "close handshake, longest", closingAt(100)},
 	{"connect.rate", PerSecond, "connections opened per second", func(r *Round) (float64, bool) {
 		return float64(r.Opened) / max(r.Opening.Seconds(), 1e-9), r.Opened > 0
 	}},
@@ -149,6 +155,10 @@ var metrics = append([]metric{
 	{"duplicate", Count, "messages that came again", count(func(t *Tally) uint64 { return t.Duplicate })},
 	{"unasked", Count, "messages that nobody asked for", count(func(t *Tally) uint64 { return t.Unasked })},
 	{"unsent", Count, "messages that could not be sent", count(func(t *Tally) uint64 { return t.Unsent })},
+	{"cut", Count, "connections cut", count(func(t *Tally) uint64 { return t.Cut })},
+	{"arrived", Count, "connections opened under load", count(func(t *Tally) uint64 { return t.Arrived })},
+	{"departed", Count, "connections closed under load", count(func(t *Tally) uint64 { return t.Departed })},
+	{"missing", Count, "connections that did not come back", count((*Tally).missing)},
 	{"opened", Count, "connections opened", func(r *Round) (float64, bool) { return float64(r.Opened), true }},
 	{"failed", Count, "connections that could not be opened", count(func(t *Tally) uint64 { return total(t.Failures) })},
 	{"dropped", Count, "connections that ended early", count(func(t *Tally) uint64 { return total(t.Drops) })},
@@ -179,6 +189,10 @@ func latencyAt(percent float64) func(*Round) (float64, bool) {
 
 func handshakeAt(percent float64) func(*Round) (float64, bool) {
 	return func(r *Round) (float64, bool) { return r.Handshakes.At(percent).Seconds(), r.Handshakes.Count() > 0 }
+}
+
+func closingAt(percent float64) func(*Round) (float64, bool) {
+	return func(r *Round) (float64, bool) { return r.Closings.At(percent).Seconds(), r.Closings.Count() > 0 }
 }
 
 func spreadAt(percent float64, of func(*Round) Histogram) func(*Round) (float64, bool) {

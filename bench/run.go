@@ -236,6 +236,9 @@ func (d *director) cost(r *Round, opened int) {
 	if r.Received > 0 {
 		r.Server.CPUPerMessage = time.Duration(float64(server) / float64(r.Received))
 	}
+	if r.Arrived > 0 {
+		r.Server.CPUPerConnection = time.Duration(float64(server) / float64(r.Arrived))
+	}
 	if opened > 0 && d.config.opening() {
 		r.Server.CPUPerConnection = time.Duration(float64(server) / float64(opened))
 	}

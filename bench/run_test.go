@@ -134,6 +134,8 @@ func TestRunRefusesConfig(t *testing.T) {
 		{"there is none", func(c *Config) { c.Insecure = true }},
 		{"reading the authorities", func(c *Config) { c.URLs[0], c.CAFile = "wss://a/", "/nonexistent" }},
 		{"no certificate in PEM", func(c *Config) { c.URLs[0], c.CAFile = "wss://a/", "run_test.go" }},
+		{"a ping of 126 bytes is above 125", func(c *Config) { c.Scenario, c.PayloadBytes = "idle", 126 }},
+		{"storm has no rate", func(c *Config) { c.Scenario, c.Rate = "storm", 1 }},
 		{"-1 connections are too few", func(c *Config) { c.Connections = -1 }},
 		{"-1 messages in flight", func(c *Config) { c.InFlight = -1 }},
 		{"a rate of -1", func(c *Config) { c.Rate = -1 }},

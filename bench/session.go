@@ -41,13 +41,17 @@ var scenarios = map[string]struct {
 	about   string
 	make    func(*session) scenario
 	opening bool // what is measured is how connections are opened
+	silent  bool // no messages of Config.PayloadBytes are sent
 }{
-	"connect": {"connections are opened; --rate is connections per second", newConnect, true},
-	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false},
-	"find":    {"the largest rate or number of connections with which echo keeps --bound", newEcho, false},
-	"replay":  {"--recording is sent on each of --connections, at its times or --speed times as fast", newReplay, false},
-	"hostile": {"attackers of all kinds in turn, next to --connections that do echo at --rate and are to feel nothing of it", newHostile, false},
-	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false},
+	"churn":   {"connections come and go, their number stays the same; --rate is how many per second", newChurn, false, true},
+	"connect": {"connections are opened; --rate is connections per second", newConnect, true, true},
+	"echo":    {"messages come back as they were sent; --rate is messages per second", newEcho, false, false},
+	"find":    {"the largest rate or number of connections with which echo keeps --bound", newEcho, false, false},
+	"fanout":  {"what is published reaches all connections once and in order; --rate is publications per second", newFanout, false, false},
+	"hostile": {"attackers of all kinds in turn, next to --connections that do echo at --rate and are to feel nothing of it", newHostile, false, false},
+	"idle":    {"connections are held, and pinged; --rate is pings per second over all of them", newIdle, false, false},
+	"replay":  {"--recording is sent on each of --connections, at its times or --speed times as fast", newReplay, false, true},
+	"storm":   {"all connections are cut at once and come back; --duration is for how long that is watched", newStorm, false, true},
 }
 
 // A session is one worker's part of one round: the connections and what they see.
@@ -160,6 +164,35 @@ func (s *session) took(due, at int64) {
 	}
 	if stage := s.stage(due); stage != nil {
 		stage.Latency.Record(at - due)
+	}
+}
+
+// arrive opens connection i under load. came is called once, without the lock, with what
+// has become of that.
+func (s *session) arrive(i int, h handler.Handler, came func(err error)) {
+	from, err := s.job.Config.source(s.job.URL, s.job.First+i)
+	if err != nil {
+		came(err)
+		return
+	}
+	s.engine.DialAsync(s.job.URL, h, s.dialOptions(from), func(_ *engine.Conn, err error) { came(err) })
+}
+
+// arrived counts a connection that is open and was to be at due. The lock must be held.
+func (s *session) arrived(due, at int64) {
+	s.open++
+	s.tick.Received++
+	s.took(due, at)
+	if s.contains(due) {
+		s.tally.Arrived++
+	}
+}
+
+// failed counts a connection that could not be opened. The lock must be held.
+func (s *session) failed(err error) {
+	if !s.closing {
+		s.tick.Errors++
+		addCauses(&s.tally.Failures, map[string]int{failureCause(err): 1})
 	}
 }
 

@@ -54,7 +54,19 @@ type Tally struct {
 	Median      Histogram `json:"median"`
 	Last        Histogram `json:"last"`
 
-	// Latency is from when a message was due until it came, and SendLag until it was sent.
+	// Cut is how many connections storm has cut, and Arrived how many of them have come
+	// back in time; for churn Arrived is how many of those that were due in the measured
+	// time were opened, and Departed how many closed with a close frame of both sides.
+	// Closings is how long these took, from when they were due until the server had ended
+	// the TCP connection.
+	Cut      uint64    `json:"cut,omitempty"`
+	Arrived  uint64    `json:"arrived,omitempty"`
+	Departed uint64    `json:"departed,omitempty"`
+	Closings Histogram `json:"closings"`
+
+	// Latency is from when a message was due until it came, and SendLag until it was sent. Of
+	// storm it is from the cut until a connection was back, and of churn from when one was
+	// due until it was open.
 	Latency Histogram `json:"latency"`
 	SendLag Histogram `json:"send_lag"`
 
@@ -76,7 +88,7 @@ type ClientCost struct {
 
 // errors is how many things went wrong.
 func (t *Tally) errors() uint64 {
-	n := t.Lost + t.Late + t.Reordered + t.Wrong + t.Duplicate + t.Unasked + t.Unsent
+	n := t.missing() + t.Lost + t.Late + t.Reordered + t.Wrong + t.Duplicate + t.Unasked + t.Unsent
 	for _, causes := range []map[string]int{t.Failures, t.Drops} {
 		for _, count := range causes {
 			n += uint64(count)
@@ -84,6 +96,9 @@ func (t *Tally) errors() uint64 {
 	}
 	return n
 }
+
+// missing is how many connections were cut and did not come back in time.
+func (t *Tally) missing() uint64 { return t.Cut - min(t.Cut, t.Arrived) }
 
 // add adds what another worker saw in the same round.
 func (t *Tally) add(o *Tally) {
@@ -98,11 +113,13 @@ func (t *Tally) add(o *Tally) {
 		{&t.Sent, &o.Sent}, {&t.Unsent, &o.Unsent}, {&t.SentBytes, &o.SentBytes}, {&t.Expected, &o.Expected},
 		{&t.Received, &o.Received}, {&t.ReceivedBytes, &o.ReceivedBytes},
 		{&t.Lost, &o.Lost}, {&t.Late, &o.Late}, {&t.Reordered, &o.Reordered},
+		{&t.Cut, &o.Cut}, {&t.Arrived, &o.Arrived}, {&t.Departed, &o.Departed},
 		{&t.Wrong, &o.Wrong}, {&t.Duplicate, &o.Duplicate}, {&t.Unasked, &o.Unasked},
 	} {
 		*pair[0] += *pair[1]
 	}
 	t.Subscribers += o.Subscribers
+	t.Closings.Merge(o.Closings)
 	t.Latency.Merge(o.Latency)
 	t.SendLag.Merge(o.SendLag)
 	t.Playing = max(t.Playing, o.Playing)

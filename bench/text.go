@@ -57,11 +57,17 @@ func (c Config) loop() string {
 	if c.Scenario == "find" && c.Search == searchRate {
 		return "open loop at each rate: latency counts from when a message was due"
 	}
-	if c.Scenario == "replay" {
+	switch c.Scenario {
+	case "replay":
 		return fmt.Sprintf("open loop, %s at %s: lateness counts from when a message was due", c.Recording, Ratio.format(c.Speed))
-	}
-	if c.Scenario == "hostile" {
+	case "hostile":
 		return fmt.Sprintf("control group in an open loop, %s: latency counts from when a message was due; %d attackers at a time", PerSecond.format(c.Rate), c.Attackers)
+	case "storm":
+		return "all connections are cut at once: latency counts from then until one is back"
+	case "churn":
+		return fmt.Sprintf("open loop, %s: latency counts from when a connection was due until it was open", PerSecond.format(c.Rate))
+	case "idle":
+		return fmt.Sprintf("open loop, %s: latency counts from when a ping was due until its pong", PerSecond.format(c.Rate))
 	}
 	if c.Rate > 0 {
 		return fmt.Sprintf("open loop, %s: latency counts from when a message was due", PerSecond.format(c.Rate))
@@ -81,7 +87,10 @@ func (c Config) headline() string {
 	case c.Scenario == "replay":
 		line += fmt.Sprintf(" of %v", c.Duration)
 	default:
-		line += fmt.Sprintf(" of %v after %v of warm-up, %d bytes", c.Duration, c.WarmUp, c.PayloadBytes)
+		line += fmt.Sprintf(" of %v after %v of warm-up", c.Duration, c.WarmUp)
+	}
+	if !scenarios[c.Scenario].silent {
+		line += fmt.Sprintf(", %d bytes", c.PayloadBytes)
 	}
 	return line
 }
