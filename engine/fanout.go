@@ -32,6 +32,12 @@ type quantity struct {
 	key   string
 }
 
+// load is what a publication that waits counts for: its message, and itself.
+func (p *publication) load() int64 {
+	const own = 256
+	return int64(own + len(p.message.Payload()))
+}
+
 // sameAudience reports whether two publications are for the same connections, but
 // for those they except.
 func (p *publication) sameAudience(q *publication) bool {
@@ -127,6 +133,7 @@ func (l *loop) nextCast() {
 	for n < min(len(waiting), walkedTogether) && waiting[n].isPublication() && (n == 0 || bytes < joinedBytes) {
 		p := waiting[n].publication
 		bytes += len(p.message.Payload())
+		l.mail.load.Add(-p.load())
 		l.enlist(p)
 		n++
 	}

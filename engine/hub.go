@@ -104,12 +104,13 @@ func (h hub) Broadcast(op frame.Opcode, payload []byte, to handler.Audience) int
 		}
 	}
 	if to.Path == "" {
-		return h.post(&publication{except: except}, n, op, payload)
+		n, _ = h.post(&publication{except: except}, n, op, payload)
+		return n
 	}
 	reached := 0
 	for _, path := range h.pathsNamed(to.Path) {
 		if path != nil {
-			reached = h.post(&publication{quantity: quantity{path: path}, except: except}, n, op, payload)
+			reached, _ = h.post(&publication{quantity: quantity{path: path}, except: except}, n, op, payload)
 		}
 	}
 	return reached
@@ -144,21 +145,24 @@ func (h hub) Publish(topic string, op frame.Opcode, payload []byte, o handler.Pu
 	for _, name := range p.topics {
 		n += s.count(name)
 	}
-	return h.post(p, n, op, payload), nil
+	return h.post(p, n, op, payload)
 }
 
 // post encodes a message once and gives it to every loop, if it is for n connections
-// and that is more than none.
-func (h hub) post(p *publication, n int, op frame.Opcode, payload []byte) int {
+// and that is more than none. It returns ErrBusy and does nothing if a loop is busy.
+func (h hub) post(p *publication, n int, op frame.Opcode, payload []byte) (int, error) {
 	if n <= 0 || op != frame.Text && op != frame.Binary {
-		return 0
+		return 0, nil
+	}
+	if h.engine.isBusy() {
+		return 0, handler.ErrBusy
 	}
 	p.message = frame.Prepare(op, payload, &h.engine.options.Deflate)
 	p.hash = maphash.Comparable(h.engine.subjects.seed, p.quantity)
 	for _, l := range h.engine.loops {
 		l.publish(p)
 	}
-	return n
+	return n, nil
 }
 
 // Subscriptions counts the subscriptions to a topic or pattern. See handler.Hub.

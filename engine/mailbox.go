@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -11,6 +12,7 @@ import (
 type mailbox struct {
 	bell   bell
 	bursts *atomic.Int32 // while it is not 0, somebody will call remind
+	load   atomic.Int64  // bytes of publications that the loop has still to set out with
 
 	mu     sync.Mutex
 	rung   bool // the bell has been rung and not been answered
@@ -60,9 +62,21 @@ func (l *loop) do(task func()) bool {
 	return l.mail.post(func(m *mailbox) { m.tasks = append(m.tasks, task) })
 }
 
+// mostLoad is the load at which no more is published. The goroutines that find it lower
+// at the same time may each add a publication.
+const mostLoad = 64 << 20
+
+// isBusy reports whether a loop has to catch up with what is published.
+func (e *Engine) isBusy() bool {
+	return slices.ContainsFunc(e.loops, func(l *loop) bool { return l.mail.load.Load() >= mostLoad })
+}
+
 // publish gives a publication to the loop, from any goroutine.
 func (l *loop) publish(p *publication) {
-	l.mail.post(func(m *mailbox) { m.casts = append(m.casts, cast{publication: p}) })
+	l.mail.post(func(m *mailbox) {
+		m.casts = append(m.casts, cast{publication: p})
+		m.load.Add(p.load())
+	})
 }
 
 // post puts something in the mailbox and wakes the loop, unless it was woken already

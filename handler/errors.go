@@ -17,6 +17,9 @@ var (
 	ErrCloseCode = errors.New("handler: close code must not be sent")
 	// ErrTopic: the topic is malformed, or has wildcards where none may be.
 	ErrTopic = errors.New("handler: malformed topic")
+	// ErrBusy: more is being published than the engine can hand out, and as much waits
+	// as may.
+	ErrBusy = errors.New("handler: too many publications wait")
 	// ErrSlowPolicy: the policy is none of those there are.
 	ErrSlowPolicy = errors.New("handler: no such slow policy")
 	// ErrRate: the rate is negative.

@@ -13,15 +13,17 @@ type Hub interface {
 	// Broadcast queues one message, encoded once, on every connection that to
 	// names. It returns their number. A connection that is too slow to take the
 	// message is treated as its SlowPolicy says. op is as for Conn.Send; for another
-	// one nothing is sent and the number is 0. Broadcast copies payload.
+	// one, or where Publish returns ErrBusy, nothing is sent and the number is 0. Broadcast
+	// copies payload.
 	Broadcast(op frame.Opcode, payload []byte, to Audience) int
 
 	// Publish queues one message, encoded once, on every connection that is
 	// subscribed to topic, by its name or by a pattern. A connection gets it once,
 	// however many of its subscriptions match; one that is too slow to take it is treated
 	// as its SlowPolicy says. The number is that of the subscriptions. It returns ErrTopic
-	// if topic is malformed or has wildcards, and ErrOpcode as Conn.Send does. Publish
-	// copies payload.
+	// if topic is malformed or has wildcards, ErrOpcode as Conn.Send does, and ErrBusy while
+	// 64 MiB of publications wait for an event loop to hand them out; then nobody gets it, and it
+	// may be tried again later. Publish copies payload.
 	//
 	// What is published and broadcast by one call after the other reaches every connection
 	// in that order, whatever the topics, and Conn.Subscribe and Unsubscribe take their place

@@ -23,9 +23,12 @@
 // POST /publish/{topic} with a token in "Authorization: Bearer". The body is one message:
 // a JSON value with Content-Type application/json; text, or bytes if it is not UTF-8, with
 // any other. With application/x-ndjson it is up to 1000 JSON values, one a line, of which
-// all or none are published. The answer has the offset of the last:
+// none is published if one of them cannot be. The answer has the offset of the last:
 //
 //	{"topic":"orders.eu","epoch":"6b1d…-1","offset":7,"count":1}
+//
+// While more is published than the engine can hand out (handler.ErrBusy) the answer is 503,
+// and says how many of a batch were published before.
 //
 // # Subscribing
 //
@@ -58,8 +61,8 @@
 //	{"type":"presence","topic":T,"subscribers":N}
 //	{"type":"published",…}, {"type":"info",…}, {"type":"pong"}
 //	{"type":"error","op":…,"topic":…,"code":C,"text":…}    C is malformed, bad-topic, bad-offset,
-//	                          no-data, forbidden, subscribed, not-subscribed, too-many-topics or
-//	                          too-many-subscriptions; nothing has changed
+//	                          no-data, forbidden, subscribed, not-subscribed, too-many-topics,
+//	                          too-many-subscriptions or busy; nothing has changed
 //
 // # Tokens
 //
@@ -70,9 +73,10 @@
 //
 // # Why nothing is lost and nothing comes twice
 //
-// A topic has a lock. Under it a message gets its offset, enters the history and is posted to
-// the engine, so the engine has the messages of a topic in the order of their offsets, and it
+// A topic has a lock. Under it a message gets its offset, is posted to the engine and
+// enters the history, so the engine has the messages of a topic in the order of their offsets, and it
 // delivers publications and changes of subscriptions in the order in which they were posted.
+// One that the engine is too busy to take gets no offset.
 //
 // A subscription is posted under the same lock, after everything up to offset N was posted
 // and before everything above: the engine brings exactly what is above N. What the client has
@@ -84,7 +88,8 @@
 // "unsubscribe", messages may still be on their way through the engine, and must not be
 // overtaken by what a new subscription begins with. From then on the connection gets such
 // beginnings by publication to a subject that it alone is subscribed to, and the engine's
-// order includes them. The answer to "unsubscribe" goes this way too.
+// order includes them. The answer to "unsubscribe" goes this way too. If the engine is too
+// busy for them, the connection is closed with 1013.
 //
 // The engine drops nothing for a connection of the feed: one that reads too slowly is closed
 // with 1008, whatever the policy elsewhere. Its client comes back and resumes.

@@ -8,6 +8,8 @@ var (
 	ErrTopic = errors.New("feed: malformed topic")
 	// ErrTooManyTopics: there are Options.MaxTopics already, and all of them are in use.
 	ErrTooManyTopics = errors.New("feed: too many topics")
+	// ErrBusy: more is being published than the engine can hand out.
+	ErrBusy = errors.New("feed: too many messages wait")
 	// ErrNotJSON: the message is not one JSON value in UTF-8.
 	ErrNotJSON = errors.New("feed: message is not JSON")
 	// ErrKey: the bytes are not a key that tokens can be verified with.
@@ -31,6 +33,7 @@ var (
 	errSubscribed    = &failure{"subscribed", "the connection is subscribed to the topic already", 409}
 	errNotSubscribed = &failure{"not-subscribed", "the connection is not subscribed to the topic", 409}
 	errManyTopics    = &failure{"too-many-topics", "the server has as many topics as it may have", 503}
+	errBusy          = &failure{"busy", "more is being published than the server can hand out", 503}
 	errManySubs      = &failure{"too-many-subscriptions", "the connection has as many subscriptions as it may have", 503}
 )
 

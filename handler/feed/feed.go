@@ -122,15 +122,16 @@ type Published struct {
 }
 
 // Publish publishes messages to a topic, one behind the other and with nothing in
-// between. It returns ErrTopic and ErrTooManyTopics; then nothing was published.
+// between. It returns ErrTopic and ErrTooManyTopics; then nothing was published. With
+// ErrBusy the first Published.Count of them were, and the rest may be tried again later.
 func (f *Feed) Publish(topic string, messages ...Message) (Published, error) {
 	t, err := f.acquire(topic)
 	if err != nil {
 		return Published{}, err
 	}
 	defer t.release()
-	last := t.publish(f.hub.Load(), f.now, f.bounds, messages)
-	return Published{Topic: topic, Epoch: t.epoch, Offset: last, Count: len(messages)}, nil
+	last, n, err := t.publish(f.hub.Load(), f.now, f.bounds, messages)
+	return Published{Topic: topic, Epoch: t.epoch, Offset: last, Count: n}, err
 }
 
 // Subscribers is the number of connections that are subscribed to a topic.

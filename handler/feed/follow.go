@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/weirws/weir/frame"
@@ -105,13 +106,17 @@ func (f *Feed) unfollow(s *session, name string) *failure {
 }
 
 // inTurn returns a function that sends to a connection behind everything that was
-// published before, until done is called.
+// published before, until done is called. If the engine is too busy for that, the client
+// is to connect again.
 func (f *Feed) inTurn(s *session) (send func(*frame.Prepared) bool, done func()) {
 	subject := f.privateSubject(s.conn)
 	hub := s.conn.Hub()
 	_ = s.conn.Subscribe(subject) // an engine that has ended sends nothing more
 	send = func(m *frame.Prepared) bool {
 		_, err := hub.Publish(subject, m.Op(), m.Payload(), handler.PublishOptions{})
+		if errors.Is(err, handler.ErrBusy) {
+			_ = s.conn.Close(frame.CloseTryAgainLater, errBusy.text)
+		}
 		return err == nil
 	}
 	return send, func() { _ = s.conn.Unsubscribe(subject) }

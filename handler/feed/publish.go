@@ -47,7 +47,12 @@ func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	published, err := f.Publish(topic, messages...)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrBusy):
+		text := fmt.Sprintf("%s: %d of %d messages were published", errBusy.text, published.Count, len(messages))
+		http.Error(w, text, errBusy.status)
+		return
+	case err != nil:
 		refuse(w, failureOf(err))
 		return
 	}

@@ -203,6 +203,8 @@ func failureOf(err error) *failure {
 	switch {
 	case errors.Is(err, ErrTooManyTopics):
 		return errManyTopics
+	case errors.Is(err, ErrBusy):
+		return errBusy
 	default:
 		return errBadTopic
 	}

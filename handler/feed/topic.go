@@ -26,19 +26,21 @@ func (t *topic) release() { t.pins.Add(-1) }
 
 // publish gives each message the next offset and hands it to the engine. Both happen
 // under the lock, so that the order of the offsets is that of the engine's queue. It
-// returns the last offset.
-func (t *topic) publish(hub *handler.Hub, now func() time.Time, b bounds, messages []Message) uint64 {
+// returns the last offset and how many messages have one: with ErrBusy, not all of them.
+func (t *topic) publish(hub *handler.Hub, now func() time.Time, b bounds, messages []Message) (last uint64, n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, m := range messages {
+	for i, m := range messages {
 		payload := appendMessage(make([]byte, 0, m.maxSize(t.name)), t.name, t.history.last+1, m)
-		t.history.add(entry{message: frame.Prepare(frame.Text, payload, nil), at: now()}, b)
 		if hub != nil {
-			// Subject and opcode are valid, which is all that an error could be about.
-			_, _ = (*hub).Publish(t.subject, frame.Text, payload, handler.PublishOptions{})
+			// Subject and opcode are valid, so that an error is ErrBusy.
+			if _, err := (*hub).Publish(t.subject, frame.Text, payload, handler.PublishOptions{}); err != nil {
+				return t.history.last, i, ErrBusy
+			}
 		}
+		t.history.add(entry{message: frame.Prepare(frame.Text, payload, nil), at: now()}, b)
 	}
-	return t.history.last
+	return t.history.last, len(messages), nil
 }
 
 // A cursor says where a subscription starts.
