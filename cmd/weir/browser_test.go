@@ -1,143 +1,49 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os/exec"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/weirws/weir/internal/chromium"
 )
 
-// startBrowser starts a headless Chromium and returns a context of chromedp for it.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("this test drives the page in Chromium, which is not installed: apt-get install -y chromium")
-	}
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience)}
-	for _, flag := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-		"disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage",
-	} {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
-	}
-	// Ended before the profile's directory is removed, so that nothing writes there.
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	return ctx
-}
-
-// A tab is one page in the browser.
-type tab struct {
-	ctx    context.Context
-	mu     sync.Mutex
-	errors []string // said on its console
-}
+// A tab is a page of ours in the browser.
+type tab struct{ *chromium.Tab }
 
 // openTab opens the page in a new tab and waits until it is connected.
-func openTab(t *testing.T, browser context.Context, url string) *tab {
+func openTab(t *testing.T, browser *chromium.Browser, url string) tab {
 	t.Helper()
-	b := newTab(t, browser)
-	b.do(t, chromedp.Navigate(url))
+	b := tab{browser.Open(t, url)}
 	b.awaitState(t, "connected")
 	return b
 }
 
-// newTab opens an empty tab.
-func newTab(t *testing.T, browser context.Context) *tab {
+func (b tab) awaitState(t *testing.T, state string) {
 	t.Helper()
-	b := new(tab)
-	ctx, cancel := chromedp.NewContext(browser)
-	t.Cleanup(cancel)
-	b.ctx = ctx
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// listen collects what is wrong with the page. Its goroutine is chromedp's.
-func (b *tab) listen(event any) {
-	var said string
-	switch e := event.(type) {
-	case *runtime.EventExceptionThrown:
-		said = e.ExceptionDetails.Text
-		if e.ExceptionDetails.Exception != nil {
-			said += ": " + e.ExceptionDetails.Exception.Description
-		}
-	case *runtime.EventConsoleAPICalled:
-		said = fmt.Sprintf("%s: %s", e.Type, e.Args[0].Value)
-	case *log.EventEntryAdded:
-		said = fmt.Sprintf("%s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
-	default:
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.errors = append(b.errors, said)
-}
-
-func (b *tab) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		t.Fatalf("browser: %v", err)
-	}
-}
-
-func (b *tab) awaitState(t *testing.T, state string) {
-	t.Helper()
-	b.do(t, chromedp.WaitVisible(chromedp.CSS(`#state[data-state="`+state+`"]`)))
+	b.Do(t, chromedp.WaitVisible(chromedp.CSS(`#state[data-state="`+state+`"]`)))
 }
 
 // say types a message and sends it.
-func (b *tab) say(t *testing.T, name, text string) {
+func (b tab) say(t *testing.T, name, text string) {
 	t.Helper()
-	b.do(t,
+	b.Do(t,
 		chromedp.SetValue(chromedp.CSS("#name"), name),
 		chromedp.SendKeys(chromedp.CSS("#text"), text),
 		chromedp.Click(chromedp.CSS("#send")))
 }
 
 // awaitMessage waits until the tab shows a message as its last.
-func (b *tab) awaitMessage(t *testing.T, name, text string) {
+func (b tab) awaitMessage(t *testing.T, name, text string) {
 	t.Helper()
-	b.do(t, chromedp.PollFunction[chromedp.Void](`(name, text) => {
+	b.Await(t, `(name, text) => {
 		const last = document.querySelector("#log > :last-child");
 		return last.querySelector("b")?.textContent === name && last.querySelector("p")?.textContent === text;
-	}`, chromedp.WithPollingArgs(name, text), chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience)))
-}
-
-func (b *tab) wantNoErrors(t *testing.T) {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range b.errors {
-		t.Errorf("on the console: %s", e)
-	}
+	}`, name, text)
 }
 
 func TestPageIsAChatInTwoTabs(t *testing.T) {
-	browser := startBrowser(t)
+	browser := chromium.Start(t)
 	first := serveHere(t, "--address", "127.0.0.1:0")
 	url := "http://" + first.address + "/"
 	one, two := openTab(t, browser, url), openTab(t, browser, url)
@@ -148,13 +54,12 @@ func TestPageIsAChatInTwoTabs(t *testing.T) {
 
 	const markup = `<img src=x onerror="document.title='broken into'"><b>&amp; "quoted"</b>`
 	two.say(t, "<i>bob</i>", markup)
-	for _, b := range []*tab{one, two} {
+	for _, b := range []tab{one, two} {
 		b.awaitMessage(t, "<i>bob</i>", markup)
-		elements, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll(".message p *, .message b *").length`))
-		if elements != 0 || err != nil {
-			t.Errorf("markup in a message became %d elements, %v", elements, err)
+		if n := chromium.Eval[int](t, b.Tab, `document.querySelectorAll(".message p *, .message b *").length`); n != 0 {
+			t.Errorf("markup in a message became %d elements", n)
 		}
-		b.wantNoErrors(t)
+		b.WantNoNoise(t)
 	}
 
 	// What other programs send is shown as it is.
@@ -163,11 +68,11 @@ func TestPageIsAChatInTwoTabs(t *testing.T) {
 		write(t, other, text)
 		two.awaitMessage(t, "someone", text)
 	}
-	two.wantNoErrors(t)
+	two.WantNoNoise(t)
 }
 
 func TestPageComesBackAfterARestart(t *testing.T) {
-	browser := startBrowser(t)
+	browser := chromium.Start(t)
 	first := serveHere(t, "--address", "127.0.0.1:0")
 	url := "http://" + first.address + "/"
 	one, two := openTab(t, browser, url), openTab(t, browser, url)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/weirws/weir/internal/chromium"
 )
 
 // publishTo posts a message and returns status and body.
@@ -128,16 +130,16 @@ func TestServeFeedWithBadKeys(t *testing.T) {
 
 // awaitLive waits until the page shows exactly these messages as its last, with their
 // offsets.
-func (b *tab) awaitLive(t *testing.T, want ...string) {
+func (b tab) awaitLive(t *testing.T, want ...string) {
 	t.Helper()
-	b.do(t, chromedp.PollFunction[chromedp.Void](`(want) => {
+	b.Await(t, `(want) => {
 		const lines = [...document.querySelectorAll("#log .value")].map((line) => line.innerText.split(/\s+/).join(" "));
 		return lines.slice(-want.length).join("|") === want.join("|");
-	}`, chromedp.WithPollingArgs(want), chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	}`, want)
 }
 
 func TestLivePage(t *testing.T) {
-	browser := startBrowser(t)
+	browser := chromium.Start(t)
 	file, token := keyFile(t)
 	args := []string{"--feed", "--feed-publish-key", file, "--feed-subscribe-key", file, "--feed-history-count", "3"}
 	first := serveHere(t, append(args, "--address", "127.0.0.1:0")...)
@@ -148,22 +150,22 @@ func TestLivePage(t *testing.T) {
 	const markup = `"<img/src=x/onerror=alert(1)>"`
 	first.mustPublish(t, "demo", token, markup)
 	b.awaitLive(t, `2 {"a":1}`, "3 "+markup)
-	b.do(t, chromedp.PollFunction[chromedp.Void](`() => document.getElementById("presence").textContent === "1 is here."`))
+	b.Await(t, `() => document.getElementById("presence").textContent === "1 is here."`)
 
 	// What is published from the page comes to it like everything else.
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#text"), "from-the-page"), chromedp.Click(chromedp.CSS("#send")))
+	b.Do(t, chromedp.SendKeys(chromedp.CSS("#text"), "from-the-page"), chromedp.Click(chromedp.CSS("#send")))
 	b.awaitLive(t, "3 "+markup, "4 from-the-page")
 
 	// What it has missed while it was away, it gets: nothing twice, and a gap is told.
 	away := func() {
-		b.do(t, chromedp.Evaluate[chromedp.Void](`connect = () => {}; socket.close()`))
+		b.Do(t, chromedp.Evaluate[chromedp.Void](`connect = () => {}; socket.close()`))
 		b.awaitState(t, "waiting")
 	}
 	back := func() {
-		b.do(t, chromedp.Evaluate[chromedp.Void](`restore()`))
+		b.Do(t, chromedp.Evaluate[chromedp.Void](`restore()`))
 		b.awaitState(t, "connected")
 	}
-	b.do(t, chromedp.Evaluate[chromedp.Void](`window.restore = ((original) => () => { connect = original; connect(); })(connect)`))
+	b.Do(t, chromedp.Evaluate[chromedp.Void](`window.restore = ((original) => () => { connect = original; connect(); })(connect)`))
 	away()
 	first.mustPublish(t, "demo", token, "5", "6")
 	back()
@@ -174,7 +176,7 @@ func TestLivePage(t *testing.T) {
 	b.awaitLive(t, "6 6", "8 8", "9 9", "10 10")
 	b.awaitNote(t, "7 to 7 are gone.")
 
-	b.wantNoErrors(t)
+	b.WantNoNoise(t)
 	if code := first.end(t); code != exitOK {
 		t.Fatalf("exit code %d", code)
 	}
@@ -186,8 +188,7 @@ func TestLivePage(t *testing.T) {
 	b.awaitNote(t, "The server has started anew; what was published in between is not known.")
 }
 
-func (b *tab) awaitNote(t *testing.T, want string) {
+func (b tab) awaitNote(t *testing.T, want string) {
 	t.Helper()
-	b.do(t, chromedp.PollFunction[chromedp.Void](`(want) => [...document.querySelectorAll("#log .note")].at(-1)?.textContent === want`,
-		chromedp.WithPollingArgs(want), chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	b.Await(t, `(want) => [...document.querySelectorAll("#log .note")].at(-1)?.textContent === want`, want)
 }

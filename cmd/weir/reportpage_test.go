@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/weirws/weir/bench"
+	"github.com/weirws/weir/internal/chromium"
 )
 
 // writeReport loads a server twice, adds to the report what a hostile one might cause, and
@@ -53,22 +54,22 @@ const drawnCharts = `(() => {
 
 func TestReportPageInABrowser(t *testing.T) {
 	file := writeReport(t)
-	browser := startBrowser(t)
+	browser := chromium.Start(t)
 	for _, width := range []int64{360, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
-			b := newTab(t, browser)
-			b.do(t, chromedp.EmulateViewport(width, 800), prefer(scheme), chromedp.Navigate("file://"+file))
-			charts := evaluate[int](t, b, `document.querySelectorAll("canvas").length`)
-			if drawn := evaluate[int](t, b, drawnCharts); charts != 5 || drawn != charts {
+			b := browser.Open(t, "about:blank")
+			b.Do(t, chromedp.EmulateViewport(width, 800), prefer(scheme), chromedp.Navigate("file://"+file))
+			charts := chromium.Eval[int](t, b, `document.querySelectorAll("canvas").length`)
+			if drawn := chromium.Eval[int](t, b, drawnCharts); charts != 5 || drawn != charts {
 				t.Errorf("%d wide, %s: %d of %d charts are drawn", width, scheme, drawn, charts)
 			}
-			if got := evaluate[int64](t, b, `document.documentElement.scrollWidth`); got > width {
+			if got := chromium.Eval[int64](t, b, `document.documentElement.scrollWidth`); got > width {
 				t.Errorf("%d wide, %s: the page is %d wide", width, scheme, got)
 			}
-			if got := evaluate[int](t, b, `document.images.length`); got != 0 {
+			if got := chromium.Eval[int](t, b, `document.images.length`); got != 0 {
 				t.Errorf("%d wide, %s: text became %d images", width, scheme, got)
 			}
-			b.wantNoErrors(t)
+			b.WantNoNoise(t)
 		}
 	}
 }
@@ -81,13 +82,4 @@ func prefer(scheme string) chromedp.Action[chromedp.Void] {
 		})
 		return err
 	})
-}
-
-func evaluate[T any](t *testing.T, b *tab, expression string) T {
-	t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		t.Fatalf("browser: %s: %v", expression, err)
-	}
-	return v
 }

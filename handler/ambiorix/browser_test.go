@@ -18,7 +18,7 @@ import (
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 	"github.com/weirws/weir/handler/ambiorix"
-	"github.com/weirws/weir/handler/ambiorix/internal/chromium"
+	"github.com/weirws/weir/internal/chromium"
 )
 
 // withPage adds the browser client and a page at / with this in its body. What the
@@ -54,13 +54,6 @@ func awaitGot(t *testing.T, tab *chromium.Tab, want ...string) {
 	})
 }
 
-func wantNoNoise(t *testing.T, tab *chromium.Tab) {
-	t.Helper()
-	for _, said := range tab.Noise() {
-		t.Errorf("on the console: %s", said)
-	}
-}
-
 // TestPageOfTheOriginal runs a page as it is written for the original client.
 func TestPageOfTheOriginal(t *testing.T) {
 	app := withPage(greeter(t), script+`
@@ -79,7 +72,7 @@ func TestPageOfTheOriginal(t *testing.T) {
 	tab := chromium.Start(t).Open(t, "http://"+start(t, app)+"/")
 	chromium.Eval[any](t, tab, `document.querySelector("button").click()`)
 	awaitGot(t, tab, `{"a":"1","b c":"d==e","odd":"100%"}`, "Hello from the server!")
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 }
 
 // TestClientOnTheWire: what the browser sends, byte for byte.
@@ -120,7 +113,7 @@ func TestRow42BrowserClientURL(t *testing.T) {
 	for _, path := range []string{"/", "/some/other/page?q=1#part"} {
 		tab := b.Open(t, "http://"+address+path)
 		awaitGot(t, tab, "plain on *")
-		wantNoNoise(t, tab)
+		tab.WantNoNoise(t)
 	}
 
 	// A page that came over https connects to wss, here to a server that is not ours.
@@ -157,7 +150,7 @@ func TestClientURLs(t *testing.T) {
 	// One socket for the page and the first two, one for both spellings of wss.
 	own := "ws://" + address
 	awaitGot(t, tab, own+"/", own+"/chat?x=1", own+"/chat", "ws://other.test:81/a", "ws://other.test/", "wss://other.test/", "ws://u.test/", "TypeError")
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 }
 
 func TestRow43BrowserClientSendBeforeOpen(t *testing.T) {
@@ -171,7 +164,7 @@ func TestRow43BrowserClientSendBeforeOpen(t *testing.T) {
 	b := chromium.Start(t)
 	tab := b.Open(t, "http://"+start(t, app)+"/")
 	awaitGot(t, tab, "by the hook, first", "before start", "0", "1", "2")
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 
 	// Where nobody listens: 1000 may wait.
 	thrown := chromium.Eval[string](t, tab, `(() => {
@@ -324,7 +317,7 @@ func TestScriptIncludedTwice(t *testing.T) {
 	if n := app.Count(""); n != 1 {
 		t.Errorf("%d connections; want 1", n)
 	}
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 }
 
 // TestModule: the ES module works as the script does, connects when it is needed, and
@@ -357,7 +350,7 @@ func TestModule(t *testing.T) {
 	if !slices.Equal(methods, declared) {
 		t.Errorf("the class has %q; its types declare %q", methods, declared)
 	}
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 }
 
 // TestClientHooks: open also for the one that starts late, error for what is not JSON,
@@ -385,7 +378,7 @@ func TestClientHooks(t *testing.T) {
 	address := start(t, app)
 	tab := chromium.Start(t).Open(t, "http://"+address+"/")
 	awaitGot(t, tab, "open", "open too", "SyntaxError", "named", "4001 bye")
-	wantNoNoise(t, tab)
+	tab.WantNoNoise(t)
 
 	// The error event of a connection that fails.
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,7 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/weirws/weir/handler/ambiorix/internal/chromium"
+	"github.com/weirws/weir/internal/chromium"
 )
 
 // A server is the program, running in this process.
@@ -104,9 +104,7 @@ func TestRow41ChatInTwoTabs(t *testing.T) {
 		if n := chromium.Eval[int](t, tab, `document.querySelectorAll("#messages li").length`); n != 2 {
 			t.Errorf("%d messages are shown; want 2", n)
 		}
-		for _, said := range tab.Noise() {
-			t.Errorf("on the console: %s", said)
-		}
+		tab.WantNoNoise(t)
 	}
 }
 

@@ -104,6 +104,14 @@ func (b *Tab) Noise() []string {
 	return append([]string(nil), b.noise...)
 }
 
+// WantNoNoise fails the test for what the page's console and its uncaught errors said.
+func (b *Tab) WantNoNoise(t *testing.T) {
+	t.Helper()
+	for _, said := range b.Noise() {
+		t.Errorf("on the console: %s", said)
+	}
+}
+
 // Do does something in the tab, and fails the test if that fails.
 func (b *Tab) Do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
