@@ -24,5 +24,8 @@
 // Figures count messages that were due between the end of the warm-up and the end of the
 // round, whenever they came back; rates count what came back in that time.
 //
+// Find repeats rounds of echo in search of what a server can do; hostile measures a control
+// group while others attack; replay plays what Record has recorded.
+//
 // All workers have to be on one machine: they compare times.
 package bench

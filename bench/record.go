@@ -36,7 +36,7 @@ func Record(ctx context.Context, c Config, w io.Writer) (Recorded, error) {
 	c.Scenario, c.Connections, c.Workers = "connect", 1, 1
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
-		return Recorded{}, err
+		return Recorded{}, ConfigError{err}
 	}
 	s, err := newSession(job{Config: c, URL: c.URLs[0], Count: 1})
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 // know by then.
 const startDelay = 100 * time.Millisecond
 
-// A ConfigError says everything that is wrong with a Config.
+// A ConfigError says everything that is wrong with a Config, or with the recording that
+// it names.
 type ConfigError struct{ err error }
 
 func (e ConfigError) Error() string { return e.err.Error() }
@@ -25,7 +26,7 @@ func (e ConfigError) Unwrap() error { return e.err }
 func Run(ctx context.Context, c Config) (*Report, error) {
 	c, err := c.withRecording()
 	if err != nil {
-		return nil, err
+		return nil, ConfigError{err}
 	}
 	given := c
 	c = c.withDefaults()

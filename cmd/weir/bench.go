@@ -34,17 +34,22 @@ func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	o.config.Progress = p.show
 	report, err := bench.Run(ctx, o.config)
 	p.clear()
-	if wrong, ok := errors.AsType[bench.ConfigError](err); ok {
-		return usageError{strings.ReplaceAll(wrong.Error(), "\n", "; ")}
-	}
 	if err != nil {
-		return err
+		return usageIfConfig(err)
 	}
 	if err := errors.Join(report.WriteText(stdout), writeFile(o.json, report.WriteJSON),
 		writeFile(o.csv, report.WriteCSV), writeFile(o.html, report.WriteHTML)); err != nil {
 		return err
 	}
 	return errors.Join(noConnection(report), report.Check(o.thresholds))
+}
+
+// usageIfConfig makes what is wrong with the configuration an error of the arguments.
+func usageIfConfig(err error) error {
+	if wrong, ok := errors.AsType[bench.ConfigError](err); ok {
+		return usageError{strings.ReplaceAll(wrong.Error(), "\n", "; ")}
+	}
+	return err
 }
 
 // noConnection is an error if there was a round without any: then nothing was measured.

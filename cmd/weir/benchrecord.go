@@ -36,7 +36,7 @@ func record(ctx context.Context, args []string, stdout io.Writer) error {
 		if err == nil {
 			err = fmt.Errorf("no message has come from %s: %s", c.URLs[0], r.Ended)
 		}
-		return errors.Join(err, os.Remove(path))
+		return errors.Join(usageIfConfig(err), os.Remove(path))
 	}
 	fmt.Fprintf(stdout, "%d messages with %d bytes in %v, in %s: %s\n", r.Messages, r.Bytes, r.Took.Round(time.Millisecond), path, r.Ended)
 	return err
