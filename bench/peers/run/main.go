@@ -61,21 +61,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	reports := o.earlier
-	if reports == nil {
-		if reports, err = measureAll(ctx, o, stdout, stderr); err != nil {
-			return err
-		}
+	if o.earlier != nil {
+		return o.write(o.earlier)
 	}
-	failures := []error{o.write(reports)}
+	reports, err := measureAll(ctx, o, stdout, stderr)
+	failures := []error{err}
 	for _, r := range reports {
 		failures = append(failures, r.failures()...)
 	}
 	return errors.Join(failures...)
 }
 
-// measureAll builds what is needed, runs every scenario and prints each as soon as
-// it is done.
+// measureAll builds what is needed and runs every scenario. What it has measured so far is
+// printed and written after each.
 func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) ([]report, error) {
 	dir, err := os.MkdirTemp("", "peers")
 	if err != nil {
@@ -90,12 +88,12 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) ([]rep
 	for _, s := range o.scenarios {
 		r, err := b.measure(ctx, s)
 		if err != nil {
-			return nil, err
-		}
-		if err := r.print(stdout); err != nil {
-			return nil, err
+			return reports, err
 		}
 		reports = append(reports, r)
+		if err := errors.Join(r.print(stdout), o.write(reports)); err != nil {
+			return reports, err
+		}
 	}
 	return reports, nil
 }

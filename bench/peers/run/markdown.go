@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// noteLength bounds what a note quotes, in characters.
+const noteLength = 200
+
 // markdown is a table of all medians, a line for each scenario, and one for each
 // scenario with everything.
 func markdown(reports []report) []byte {
@@ -59,6 +62,7 @@ func (r report) cell(name string, notes *[]string) string {
 		_, middle, _ := s.spread(r.Figure)
 		return digits(middle)
 	}
-	*notes = append(*notes, fmt.Sprintf("%s, %s: %s", r.Scenario, name, strings.Join(strings.Fields(r.Targets[at].Failure), " ")))
+	why := strings.Join(strings.Fields(r.Targets[at].Failure), " ")
+	*notes = append(*notes, fmt.Sprintf("%s, %s: %.*s", r.Scenario, name, noteLength, why))
 	return fmt.Sprintf("— (%d)", len(*notes))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,40 +27,10 @@ type series struct {
 	Failure string          `json:"failure,omitempty"` // why it has no rounds
 }
 
-// others is how many processors were busy with neither server nor generator.
-// It is 0 for a round that did not take place.
+// others is how many processors were busy with neither server nor generator. It is 0
+// for a round in which time was not measured.
 func others(r result.Result) float64 {
 	return float64(r.Others) / float64(max(r.Wall, 1))
-}
-
-// worst is how much the others disturbed any target in one round.
-func worst(round []result.Result) float64 {
-	worst := 0.0
-	for _, r := range round {
-		worst = max(worst, others(r))
-	}
-	return worst
-}
-
-// leastDisturbed picks n of the rounds, or all if there are fewer.
-func leastDisturbed(rounds [][]result.Result, n int) [][]result.Result {
-	rounds = slices.SortedStableFunc(slices.Values(rounds), func(a, b []result.Result) int {
-		return cmp.Compare(worst(a), worst(b))
-	})
-	return rounds[:min(n, len(rounds))]
-}
-
-// keep enters rounds, which have one result per target. Of a target that has
-// failed there are none.
-func (r *report) keep(rounds [][]result.Result) {
-	for i := range r.Targets {
-		if r.Targets[i].Failure != "" {
-			continue
-		}
-		for _, figures := range rounds {
-			r.Targets[i].Rounds = append(r.Targets[i].Rounds, figures[i])
-		}
-	}
 }
 
 // ratios divides the figures of s by those of base in the same round.

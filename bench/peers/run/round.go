@@ -26,7 +26,7 @@ const (
 	// othersAllowed is how much of one processor anything besides server and
 	// generator may take in a good round.
 	othersAllowed = 0.1
-	// attemptsPerRound bounds how many rounds are run for each that is wanted.
+	// attemptsPerRound bounds how often a round is run until it is a good one.
 	attemptsPerRound = 3
 )
 
@@ -37,51 +37,51 @@ type bench struct {
 	progress io.Writer
 }
 
-// measure runs the rounds of one scenario. As long as something else on the
-// machine disturbs them it runs more, within bounds, and keeps those that were
-// disturbed least. A target that fails is left out of what follows; an error is
-// only returned once ctx is done.
+// measure runs the rounds of one scenario. A target that fails is left out of what
+// follows; an error is only returned once ctx is done.
 func (b *bench) measure(ctx context.Context, s scenario) (report, error) {
 	r := report{Scenario: s.name, About: s.about, Figure: s.figure}
 	for _, t := range b.targets {
 		r.Targets = append(r.Targets, series{Name: t.Name})
 	}
-	var attempts [][]result.Result
-	for good := 0; good < b.rounds && len(attempts) < attemptsPerRound*b.rounds; {
-		figures, err := b.everyTarget(ctx, s, r.Targets)
-		if err != nil {
-			return r, err
-		}
-		attempts = append(attempts, figures)
-		if worst(figures) <= othersAllowed {
-			good++
+	for range b.rounds {
+		for i, t := range b.targets {
+			if r.Targets[i].Failure != "" {
+				continue
+			}
+			figures, err := b.calmRound(ctx, s, t)
+			if ctx.Err() != nil {
+				return r, ctx.Err()
+			}
+			if err != nil {
+				r.Targets[i] = series{Name: t.Name, Failure: err.Error()}
+				continue
+			}
+			r.Targets[i].Rounds = append(r.Targets[i].Rounds, figures)
 		}
 	}
-	r.keep(leastDisturbed(attempts, b.rounds))
 	return r, nil
 }
 
-// everyTarget runs one round and returns the figures by target. It notes
-// failures in all, and passes over targets that have failed.
-func (b *bench) everyTarget(ctx context.Context, s scenario, all []series) ([]result.Result, error) {
-	figures := make([]result.Result, len(all))
-	for i, t := range b.targets {
-		if all[i].Failure != "" {
-			continue
-		}
-		var err error
-		figures[i], err = b.round(ctx, s, t)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
+// calmRound runs a round, and again as long as something else on the machine disturbs
+// it, within bounds. What it returns is what was disturbed least.
+func (b *bench) calmRound(ctx context.Context, s scenario, t target.Target) (result.Result, error) {
+	var best result.Result
+	for attempt := range attemptsPerRound {
+		figures, err := b.round(ctx, s, t)
 		if err != nil {
-			all[i].Failure = err.Error()
-			continue
+			return result.Result{}, err
 		}
 		fmt.Fprintf(b.progress, "%s: %s %s %s, others %.0f %%\n",
-			s.name, t.Name, digits(s.figure.of(figures[i])), s.figure.Unit, 100*others(figures[i]))
+			s.name, t.Name, digits(s.figure.of(figures)), s.figure.Unit, 100*others(figures))
+		if attempt == 0 || others(figures) < others(best) {
+			best = figures
+		}
+		if others(best) <= othersAllowed {
+			break
+		}
 	}
-	return figures, nil
+	return best, nil
 }
 
 // round starts the server, loads it once and kills it.

@@ -79,36 +79,11 @@ func rounds(costs ...time.Duration) []result.Result {
 
 func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	// The machine became twice as fast for the last round.
-	var r report
-	r.Targets = make([]series, 2)
-	base, other := rounds(1000, 1000, 500), rounds(1100, 1200, 650)
-	for i := range base {
-		r.keep([][]result.Result{{base[i], other[i]}})
-	}
-	got := r.Targets[1].ratios(perMessage, r.Targets[0])
+	base := series{Rounds: rounds(1000, 1000, 500)}
+	other := series{Rounds: rounds(1100, 1200, 650)}
+	got := other.ratios(perMessage, base)
 	if want := []float64{1.1, 1.2, 1.3}; !slices.Equal(got, want) {
 		t.Errorf("ratios %v, want %v", got, want)
-	}
-}
-
-func TestLeastDisturbed(t *testing.T) {
-	round := func(others ...time.Duration) []result.Result {
-		all := rounds(make([]time.Duration, len(others))...)
-		for i := range all {
-			all[i].Others = others[i]
-		}
-		return all
-	}
-	attempts := [][]result.Result{round(1, 5), round(3, 3), round(0, 9), round(4, 0)}
-	var got []time.Duration
-	for _, figures := range leastDisturbed(attempts, 3) {
-		got = append(got, figures[0].Others)
-	}
-	if want := []time.Duration{3, 4, 1}; !slices.Equal(got, want) {
-		t.Errorf("kept %v, want %v", got, want)
-	}
-	if got := leastDisturbed(attempts, 9); len(got) != len(attempts) {
-		t.Errorf("kept %d of %d", len(got), len(attempts))
 	}
 }
 
