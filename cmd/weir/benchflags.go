@@ -22,6 +22,7 @@ type benchOptions struct {
 	json       string // files
 	csv        string
 	html       string
+	file       string // with flags
 }
 
 // parseBench reads the arguments of bench: the scenario, the URL, and flags before,
@@ -38,6 +39,16 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 			printScenarios(stdout)
 		}
 		return o, err
+	}
+	if o.file != "" {
+		f, err := readBenchFile(o.file)
+		if err != nil {
+			return o, err
+		}
+		if err := f.apply(fs); err != nil {
+			return o, err
+		}
+		words = f.words(words)
 	}
 	scenarios := join(bench.Scenarios(), "and")
 	switch {
@@ -129,12 +140,12 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 		return strings.HasPrefix(s, "ws://") || strings.HasPrefix(s, "wss://")
 	}), "compare", "`URL` of another server, to be loaded in turn with the first; may be repeated")
 	trustFlags(fs, c)
-	fs.Var(&value{want: "the number of a process", set: func(s string) bool {
+	fs.Var(&value{want: "the number of a process", repeats: true, set: func(s string) bool {
 		pid, err := strconv.Atoi(s)
 		c.PIDs = append(c.PIDs, pid)
 		return err == nil && pid > 0
 	}}, "pid", "`process` of the server, to measure what it needs; may be repeated, in the order of the URLs")
-	fs.Var(&value{want: "a figure and its bound, such as p99<5ms or lost<1", set: func(s string) bool {
+	fs.Var(&value{want: "a figure and its bound, such as p99<5ms or lost<1", repeats: true, set: func(s string) bool {
 		t, err := bench.ParseThreshold(s)
 		o.thresholds = append(o.thresholds, t)
 		return err == nil
@@ -142,6 +153,7 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 	file := func(p *string) *value {
 		return &value{want: "the name of a file", set: func(s string) bool { *p = s; return s != "" }}
 	}
+	fs.Var(file(&o.file), "config", "JSON `file` with an object of flags and values, and scenario and url; flags on the command line win")
 	fs.Var(file(&o.json), "json", "`file` to write everything to, as JSON")
 	fs.Var(file(&o.csv), "csv", "`file` to write the figures of all rounds to, as CSV")
 	fs.Var(file(&o.html), "html", "`file` to write a page with charts to, which needs nothing but itself")

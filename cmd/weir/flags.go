@@ -12,11 +12,12 @@ import (
 
 // A value is the value of a flag of any type.
 type value struct {
-	want   string            // completes the sentence "it must be ..."
-	set    func(string) bool // false: the text is not what is wanted
-	text   string            // the default, as the usage shows it; "" shows none
-	isBool bool
-	given  bool
+	want    string            // completes the sentence "it must be ..."
+	set     func(string) bool // false: the text is not what is wanted
+	text    string            // the default, as the usage shows it; "" shows none
+	isBool  bool
+	repeats bool // it may be given more than once
+	given   bool
 }
 
 // String returns the default.
@@ -115,7 +116,7 @@ func choice(p *string, words ...string) *value {
 
 // list collects the values of a flag that may be repeated.
 func list(p *[]string, want string, ok func(string) bool) *value {
-	return &value{want: want, set: func(s string) bool {
+	return &value{want: want, repeats: true, set: func(s string) bool {
 		*p = append(*p, s)
 		return ok(s)
 	}}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+)
+
+// A benchFile is a file for --config: its scenario, its URL, and values of flags by their
+// names.
+type benchFile struct {
+	path          string
+	scenario, url string
+	flags         map[string][]string
+}
+
+// readBenchFile reads a file: an object whose values are text, numbers, true or false, or lists
+// of those for flags that may be repeated.
+func readBenchFile(path string) (*benchFile, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usagef("--config: %v", err)
+	}
+	f := &benchFile{path: path, flags: make(map[string][]string)}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	var keys map[string]any
+	if err := decoder.Decode(&keys); err != nil || decoder.More() {
+		offset := decoder.InputOffset()
+		if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
+			offset = wrong.Offset
+		}
+		line := 1 + bytes.Count(content[:offset], []byte("\n"))
+		return nil, usagef("%s must be one JSON object of flags and their values; about line %d it is not", path, line)
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		values, ok := flagTexts(keys[key])
+		if !ok {
+			return nil, usagef("%s: %q must be text, a number, true, false, or a list of those", path, key)
+		}
+		switch key {
+		case "scenario":
+			f.scenario, ok = single(values)
+		case "url":
+			f.url, ok = single(values)
+		default:
+			f.flags[key] = values
+		}
+		if !ok {
+			return nil, usagef("%s: %q must be one text", path, key)
+		}
+	}
+	return f, nil
+}
+
+func single(values []string) (string, bool) {
+	if len(values) != 1 {
+		return "", false
+	}
+	return values[0], values[0] != ""
+}
+
+// flagTexts is a value of JSON as one would write it on the command line.
+func flagTexts(v any) (texts []string, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}, true
+	case json.Number, bool:
+		return []string{fmt.Sprint(v)}, true
+	case []any:
+		for _, item := range v {
+			text, ok := flagTexts(item)
+			if _, nested := item.([]any); nested || !ok {
+				return nil, false
+			}
+			texts = append(texts, text...)
+		}
+		return texts, len(texts) > 0
+	}
+	return nil, false
+}
+
+// apply sets the flags that the command line has not.
+func (f *benchFile) apply(fs *flag.FlagSet) error {
+	var names []string
+	fs.VisitAll(func(fl *flag.Flag) { names = append(names, fl.Name) })
+	for _, name := range slices.Sorted(maps.Keys(f.flags)) {
+		fl := fs.Lookup(name)
+		if fl == nil || name == "config" {
+			if near, ok := nearest(name, names); ok && near != name {
+				return usagef("%s: bench has no flag %q; did you mean %q?", f.path, name, near)
+			}
+			return usagef("%s: %q is not a flag of bench that a file may have", f.path, name)
+		}
+		v := fl.Value.(*value)
+		if v.given {
+			continue
+		}
+		if len(f.flags[name]) > 1 && !v.repeats {
+			return usagef("%s: %q has several values; it must be %s", f.path, name, v.want)
+		}
+		for _, text := range f.flags[name] {
+			if err := v.Set(text); err != nil {
+				return usagef("%s: %q is %q; %v", f.path, name, text, err)
+			}
+		}
+	}
+	return nil
+}
+
+// words completes those of the command line, which win.
+func (f *benchFile) words(given []string) []string {
+	if len(given) == 0 && f.scenario != "" {
+		given = append(given, f.scenario)
+	}
+	if len(given) == 1 && f.url != "" {
+		given = append(given, f.url)
+	}
+	return given
+}
