@@ -140,6 +140,10 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 		fmt.Fprintln(table)
 	}
 	_ = table.Flush() // a Builder takes everything
+	if latency := t.latency(r.Config); latency.Count() > 0 {
+		fmt.Fprint(b, "\n  how many took how long\n")
+		writeBars(b, latency)
+	}
 	for _, round := range t.Rounds {
 		writeCauses(b, "failed", round.Failures)
 		writeCauses(b, "dropped", round.Drops)
