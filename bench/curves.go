@@ -45,6 +45,7 @@ func (r *Report) distributions() []distribution {
 		{"From publication to half of the subscribers", func(t *Tally) Histogram { return t.Median }},
 		{"From publication to the last subscriber", func(t *Tally) Histogram { return t.Last }},
 		{"Opening handshake", func(t *Tally) Histogram { return t.Handshakes }},
+		{"Close handshake", func(t *Tally) Histogram { return t.Closings }},
 	} {
 		merged := make([]Histogram, len(r.Targets))
 		for i, t := range r.Targets {
