@@ -139,11 +139,11 @@ var metrics = append([]metric{
 	{"sendlag.p50", Seconds, "how late messages were sent, median", func(r *Round) (float64, bool) {
 		return r.SendLag.At(50).Seconds(), r.SendLag.Count() > 0
 	}},
-	{"sendlag.max", Seconds, "how late messages were sent, latest", func(r *Round) (float64, bool) {
-		return r.SendLag.At(100).Seconds(), r.SendLag.Count() > 0
-	}},
 	{"sendlag.p99", Seconds, "how late messages were sent, 99 % below", func(r *Round) (float64, bool) {
 		return r.SendLag.At(99).Seconds(), r.SendLag.Count() > 0
+	}},
+	{"sendlag.max", Seconds, "how late messages were sent, latest", func(r *Round) (float64, bool) {
+		return r.SendLag.At(100).Seconds(), r.SendLag.Count() > 0
 	}},
 	{"sent", Count, "messages sent", count(func(t *Tally) uint64 { return t.Sent })},
 	{"received", Count, "messages received", count(func(t *Tally) uint64 { return t.Received })},
