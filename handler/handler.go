@@ -33,7 +33,7 @@ type Handler interface {
 }
 
 // A MissedHandler is a Handler that wants to know what slow connections miss. A
-// Handler need not be one.
+// Handler need not be one. TellMissed makes one that tells the peers.
 type MissedHandler interface {
 	// OnMissed is called when n messages that were published to topic have been
 	// dropped for c, or replaced by newer ones, as its SlowPolicy says: once c reads again,
