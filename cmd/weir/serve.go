@@ -56,11 +56,17 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func newRoutes(f *feedServer) *handler.Mux {
 	m := handler.NewMux()
 	m.Handle("/echo", handler.Echo{})
-	m.Handle("/broadcast", handler.Func(func(c handler.Conn, op frame.Opcode, payload []byte) {
-		c.Hub().Broadcast(op, payload, handler.Audience{Path: c.Path()})
-	}))
+	m.Handle("/broadcast", handler.Func(broadcast))
 	f.addRoutes(m)
 	return m
+}
+
+// broadcast sends a message to everyone on the path of c. c is one of them, so that nobody
+// is reached only if c is ending or the engine is busy: then the sender gets to know.
+func broadcast(c handler.Conn, op frame.Opcode, payload []byte) {
+	if c.Hub().Broadcast(op, payload, handler.Audience{Path: c.Path()}) == 0 {
+		_ = c.Close(frame.CloseTryAgainLater, "too many messages wait; this one was not sent") // else it is ending already
+	}
 }
 
 // collectOften halves the garbage that handshakes may leave before it is collected,
