@@ -57,6 +57,7 @@ type Conn struct {
 	shut       bool               // our side of the stream is ended
 	opened     bool               // OnOpen has returned nil: OnClose must be called
 	admitted   bool               // counted against MaxConnections
+	dense      bool               // the last read held many small frames
 	controls   bool               // the handler is a handler.ControlHandler; set when the handshake is over
 	policy     handler.SlowPolicy // never the default once the handshake has been checked
 	fd         int32              // -1 once the socket is closed or passed on: the number may already belong to another peer

@@ -17,6 +17,8 @@ import (
 const (
 	readBufferBytes  = 128 << 10 // one read takes at most this
 	readsPerEvent    = 4         // then other connections get their turn
+	denseReadBytes   = 8 << 10   // one read, and then others, after one that held small frames only
+	denseFrameBytes  = 32        // frames of this size on average are small
 	attendedPerRing  = 256       // connections attended to before I/O is polled again
 	acceptsPerEvent  = 128
 	initialTableSize = 64

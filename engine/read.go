@@ -25,7 +25,7 @@ func (l *loop) read(c *Conn, ev netpoll.IOEvent, flags netpoll.IOFlags) {
 }
 
 // readAll reads until the socket is empty, the connection pauses, or others must
-// have their turn. A read that did not fill the buffer has emptied the socket;
+// have their turn: soon if the frames are small, since each costs time. A read that did not fill the buffer has emptied the socket;
 // only an end that was announced is still to be read behind it.
 func (c *Conn) readAll() {
 	l := c.loop
@@ -37,7 +37,11 @@ func (c *Conn) readAll() {
 			c.unread = true
 			return
 		}
-		n, err := readSocket(int(c.fd), l.readBuf)
+		buf := l.readBuf
+		if c.dense {
+			buf = buf[:denseReadBytes]
+		}
+		n, err := readSocket(int(c.fd), buf)
 		if err != nil {
 			if !errors.Is(err, unix.EAGAIN) {
 				c.lost(err)
@@ -50,12 +54,15 @@ func (c *Conn) readAll() {
 		}
 		l.count.bytesIn.Add(uint64(n))
 		if c.tls != nil {
-			c.arrivedTLS(l.readBuf[:n])
+			c.arrivedTLS(buf[:n])
 		} else {
-			c.consume(l.readBuf[:n])
+			c.consume(buf[:n])
 		}
-		if n < len(l.readBuf) && !c.readEnd {
+		if n < len(buf) && !c.readEnd {
 			return
+		}
+		if c.dense {
+			break
 		}
 	}
 	c.readAgain()
@@ -88,6 +95,7 @@ func (c *Conn) decode(in []byte) {
 		c.outbox.hold() // handlers run right here, and what they send is written below
 	}
 	var messages uint64
+	frames, size := 0, len(in)
 	flush := onLoop
 	for len(in) > 0 && (c.state == stateOpen || c.state == stateClosing) {
 		op, payload, n, err := c.decoder.DecodeWhole(in)
@@ -102,6 +110,7 @@ func (c *Conn) decode(in []byte) {
 			break
 		}
 		in = in[n:]
+		frames++
 		switch op {
 		case frame.Text, frame.Binary:
 			messages++
@@ -117,6 +126,7 @@ func (c *Conn) decode(in []byte) {
 			buffer.Release()
 		}
 	}
+	c.dense = size >= denseReadBytes/2 && frames > size/denseFrameBytes
 	if messages > 0 {
 		c.told = c.loop.now
 		c.loop.count.messagesIn.Add(messages)
