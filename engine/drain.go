@@ -35,6 +35,7 @@ func (l *loop) startDrain() {
 			l.slots[i].conn.dropUnused()
 		}
 	}
+	l.closeWindow()
 	l.casts = append(l.casts, cast{then: l.startClosing})
 }
 

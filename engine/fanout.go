@@ -22,6 +22,7 @@ type publication struct {
 	hash     uint64                        // of quantity
 	topics   []string                      // the topic and the patterns that match it; nil of a broadcast
 	except   uint64                        // an id; 0: nobody
+	options  *TopicOptions                 // of the topic; nil: none
 	missed   atomic.Pointer[missedCounter] // nil until a connection misses it
 }
 
@@ -93,8 +94,10 @@ type joined struct {
 func (w *walk) active() bool { return len(w.groups) > 0 || len(w.dirty) > 0 }
 
 // publishing reports whether there is something to publish, or a subscription to
-// change.
-func (l *loop) publishing() bool { return l.walk.active() || l.cast < len(l.casts) }
+// change, that does not wait for a window to close.
+func (l *loop) publishing() bool {
+	return l.walk.active() || l.cast < len(l.casts) && !l.window.open
+}
 
 // continueFanOut takes publications and subscriptions some way on.
 func (l *loop) continueFanOut() {

@@ -137,6 +137,7 @@ func (h hub) Publish(topic string, op frame.Opcode, payload []byte, o handler.Pu
 	p := &publication{
 		topics:   s.appendMatching([]string{topic}, topic),
 		quantity: quantity{topic: topic, key: o.Key},
+		options:  h.engine.options.topicOptions(topic),
 	}
 	if o.Except != nil {
 		p.except = o.Except.ID()

@@ -57,6 +57,7 @@ type loop struct {
 	casts    []cast            // taken from the mailbox; those before cast are done with
 	cast     int
 	walk     walk
+	window   window
 	drain    drainState
 	turns    tlsTurns
 
@@ -92,9 +93,13 @@ func newLoop(e *Engine, l listener) (*loop, error) {
 		return nil, fmt.Errorf("engine: opening a poller: %w", err)
 	}
 	if lp.mail.bell, err = newBell(); err == nil {
-		if lp.clock, err = newClock(); err == nil {
-			err = lp.watchOwn()
-		}
+		lp.clock, err = newClock()
+	}
+	if err == nil && e.options.hasWindows() {
+		lp.window.clock, err = newClock()
+	}
+	if err == nil {
+		err = lp.watchOwn()
 	}
 	if err != nil {
 		lp.release()
@@ -111,6 +116,11 @@ func (l *loop) watchOwn() error {
 	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.clock.descriptor()}, true); err != nil {
 		return err
 	}
+	if l.window.clock != nil {
+		if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.window.descriptor()}, true); err != nil {
+			return err
+		}
+	}
 	if l.listener.fd < 0 {
 		return nil
 	}
@@ -125,6 +135,9 @@ func (l *loop) release() {
 	}
 	if l.clock != nil {
 		l.clock.close()
+	}
+	if l.window.clock != nil {
+		l.window.clock.close()
 	}
 	l.closeListener()
 }
@@ -212,6 +225,8 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, flags netpoll.IOFlags) error 
 		return l.onRing()
 	case l.clock.descriptor():
 		l.onTick()
+	case l.window.descriptor():
+		l.onWindow()
 	case l.listener.fd:
 		l.accept()
 	}

@@ -131,9 +131,13 @@ func (l *loop) takeMail() {
 	}
 	l.tasks, m.tasks = m.tasks, nil
 	l.casts = append(l.casts, m.casts...)
+	arrived := len(m.casts)
 	clear(m.casts)
 	m.casts = m.casts[:0]
 	m.mu.Unlock()
+	if l.window.clock != nil && arrived > 0 {
+		l.openWindow(arrived)
+	}
 	l.runTasks()
 }
 

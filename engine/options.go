@@ -134,6 +134,9 @@ type Options struct {
 	// bounds the publications that wait for a connection, and nothing published makes it
 	// count as behind. Default: handler.Disconnect.
 	SlowPolicy handler.SlowPolicy
+	// Topics are options of single topics; the first pattern that matches a topic counts.
+	// Default: none.
+	Topics []TopicOptions
 
 	// PingInterval is the silence after which a connection is pinged, with up to a
 	// quarter added at random so that connections do not ping in step. Default: 20 s.
@@ -191,6 +194,7 @@ func (o Options) withDefaults() Options {
 	o.OutboxHardBytes = cmp.Or(o.OutboxHardBytes, max(4<<20, o.OutboxSoftBytes))
 	o.SlowTimeout = cmp.Or(o.SlowTimeout, 30*time.Second)
 	o.SlowPolicy = cmp.Or(o.SlowPolicy, handler.Disconnect)
+	o.Topics = slices.Clone(o.Topics)
 	o.PingInterval = cmp.Or(o.PingInterval, 20*time.Second)
 	o.PongTimeout = cmp.Or(o.PongTimeout, 20*time.Second)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 5*time.Second)
@@ -248,6 +252,9 @@ func (o Options) validate() error {
 		{"CloseTimeout", o.CloseTimeout}, {"DrainTime", o.DrainTime},
 	} {
 		refuse(d.d < 0, "%s is %v; it must be positive", d.name, d.d)
+	}
+	for i := range o.Topics {
+		errs = append(errs, o.Topics[i].check())
 	}
 	errs = append(errs, handler.Policy{Origins: o.Origins, Subprotocols: o.Subprotocols}.Check(), o.TLS.check())
 	return errors.Join(errs...)

@@ -34,6 +34,9 @@ func TestContradictions(t *testing.T) {
 		DrainTime:       -1,
 		SlowTimeout:     1000 * time.Hour,
 		SlowPolicy:      handler.Conflate + 1,
+		Topics: []engine.TopicOptions{
+			{Pattern: "orders..eu"}, {Pattern: "back.>", Window: -1}, {Pattern: "long", Window: time.Hour},
+		},
 	}
 	e, err := engine.New(bad)
 	if e != nil || err == nil {
@@ -42,7 +45,7 @@ func TestContradictions(t *testing.T) {
 	for _, name := range []string{
 		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes", "MaxInflateRatio",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
-		"1000h", "SlowPolicy", "MaxQueuedBytes",
+		"1000h", "SlowPolicy", "MaxQueuedBytes", "orders..eu", "back.>", "long is 1h",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not mention %q:\n%v", name, err)

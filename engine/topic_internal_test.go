@@ -70,3 +70,18 @@ func TestPatternsMatch(t *testing.T) {
 		t.Errorf("a.b matches %v after all have ended, %d nodes and %d patterns left; want none", got, len(s.patterns.next), s.matching.Load())
 	}
 }
+
+// matches agrees with the tree of patterns.
+func TestMatches(t *testing.T) {
+	topics := []string{"a", "b", "a.b", "a.c", "b.b", "a.b.c", "a.c.c", "a.b.c.d", "ab"}
+	for _, pattern := range []string{"a", "a.b", "a.*", "a.>", "*", "*.b", ">", "a.*.c", "*.*", "a.b.>", "*.>", "a.b.c.d"} {
+		var tree patternNode
+		tree.insert(pattern)
+		for _, topic := range topics {
+			want := len(tree.appendMatching(nil, topic)) == 1
+			if got := matches(pattern, topic); got != want {
+				t.Errorf("matches(%q, %q) = %v", pattern, topic, got)
+			}
+		}
+	}
+}
