@@ -147,13 +147,26 @@ func (l *loop) nextCast() {
 	w.mark++
 }
 
-// dropCasts forgets the next n casts.
+// dropCasts forgets the next n casts. Once half of them are done with, the rest moves to
+// the front: where some always wait, the list must not grow with what has been.
 func (l *loop) dropCasts(n int) {
 	clear(l.casts[l.cast : l.cast+n])
 	l.cast += n
-	if l.cast == len(l.casts) {
-		l.casts, l.cast = l.casts[:0], 0
+	if l.cast >= len(l.casts)-l.cast {
+		l.casts, l.cast = slices.Delete(l.casts, 0, l.cast), 0
 	}
+	if len(l.casts) == 0 {
+		l.casts = emptied(l.casts)
+	}
+}
+
+// emptied is an empty list of casts: the same one, unless it has grown large.
+func emptied(casts []cast) []cast {
+	const kept = 1024
+	if cap(casts) > kept {
+		return nil
+	}
+	return casts[:0]
 }
 
 // enlist adds a publication to the last group, or to a new one if its audience is

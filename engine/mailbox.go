@@ -133,7 +133,7 @@ func (l *loop) takeMail() {
 	l.casts = append(l.casts, m.casts...)
 	arrived := len(m.casts)
 	clear(m.casts)
-	m.casts = m.casts[:0]
+	m.casts = emptied(m.casts)
 	m.mu.Unlock()
 	if l.window.clock != nil && arrived > 0 {
 		l.openWindow(arrived)

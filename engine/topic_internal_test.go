@@ -85,3 +85,25 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// A loop that always has casts to take, and one that had very many, keep no more memory
+// than what waits.
+func TestCastsThatAreDone(t *testing.T) {
+	const waiting, many = 10, 100_000
+	l := &loop{casts: make([]cast, waiting)}
+	for range many {
+		l.casts = append(l.casts, cast{name: "a"})
+		l.dropCasts(1)
+		if n := len(l.casts) - l.cast; n != waiting {
+			t.Fatalf("%d casts wait; want %d", n, waiting)
+		}
+	}
+	if c := cap(l.casts); c > 10*waiting {
+		t.Errorf("room for %d casts where %d wait", c, waiting)
+	}
+	l.casts = append(l.casts, make([]cast, many)...)
+	l.dropCasts(len(l.casts) - l.cast)
+	if cap(l.casts) != 0 {
+		t.Errorf("room for %d casts where none waits", cap(l.casts))
+	}
+}
