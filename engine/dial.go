@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -53,9 +54,10 @@ type DialOptions struct {
 	// TLSConfig is for wss: authorities, certificates of the client, a cache of sessions to
 	// resume. It is cloned. Its ServerName is by default the host of the URL.
 	TLSConfig *tls.Config
-	// Proxy returns the proxy to use, nil for none; it must not block. The request it
-	// gets has nothing but a URL, of scheme http for ws and https for wss. Proxies with scheme http are
-	// supported, by way of the CONNECT method. Default: http.ProxyFromEnvironment.
+	// Proxy returns the proxy to use, nil for none; it must not block, and a panic in it is
+	// an error of Dial. The request it gets has nothing but a URL, of scheme http for ws and
+	// https for wss. Proxies with scheme http are supported, by way of the CONNECT method.
+	// Default: http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
@@ -120,7 +122,8 @@ func (e *Engine) Dial(ctx context.Context, rawURL string, h handler.Handler, o D
 // is called exactly once, with what Dial would return: before DialAsync returns if the
 // arguments are wrong or the engine does not run, otherwise on a goroutine of the
 // engine, which it must not block. In mode OnLoop it comes between OnOpen and the
-// first OnMessage; in others these do not wait for it.
+// first OnMessage; in others these do not wait for it. A panic in it is logged, and closes
+// the connection with 1011.
 func (e *Engine) DialAsync(rawURL string, h handler.Handler, o DialOptions, done func(*Conn, error)) {
 	e.dial(rawURL, h, o, done)
 }
@@ -152,12 +155,30 @@ func (e *Engine) admitDialing() error {
 	return nil
 }
 
-// dialError says what was dialled: without the query, which may hold a secret.
+// dialError says what was dialled.
 func dialError(rawURL string, err error) error {
-	if u, parseErr := url.Parse(rawURL); parseErr == nil {
-		rawURL = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-	} else {
-		rawURL = "malformed URL"
+	return fmt.Errorf("engine: dial %s: %w", withoutQuery(rawURL), err)
+}
+
+// withoutQuery is a URL without what may hold a secret.
+func withoutQuery(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "malformed URL"
 	}
-	return fmt.Errorf("engine: dial %s: %w", rawURL, err)
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// callBack calls a function of the application where there is no connection that its panic
+// could end.
+func (e *Engine) callBack(rawURL string, f func()) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		e.logPanic(recover(), slog.String("url", withoutQuery(rawURL)))
+	}()
+	f()
+	returned = true
 }

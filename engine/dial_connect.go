@@ -234,10 +234,18 @@ func (c *Conn) dialled(err error) {
 	case err != nil:
 		d.report(err)
 	case d.settle():
-		d.done(c, nil)
+		c.callDone(d)
 	default:
 		_ = c.Close(frame.CloseGoingAway, "")
 	}
+}
+
+// callDone tells the caller of Dial that the connection is open.
+func (c *Conn) callDone(d *dialing) {
+	returned := false
+	defer c.recovered(&returned)
+	d.done(c, nil)
+	returned = true
 }
 
 // decline ends a connection that OnOpen has refused: the server believes it open, so it

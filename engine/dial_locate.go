@@ -82,7 +82,11 @@ func (d *dialing) chooseProxy(u *url.URL, to endpoint, choose func(*http.Request
 	}
 	asked := *u
 	asked.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
-	proxy, err := choose(&http.Request{Method: http.MethodGet, URL: &asked, Host: asked.Host, Header: make(http.Header)})
+	var proxy *url.URL
+	err := fmt.Errorf("%w in Proxy", handler.ErrPanic)
+	d.engine.callBack(d.url, func() {
+		proxy, err = choose(&http.Request{Method: http.MethodGet, URL: &asked, Host: asked.Host, Header: make(http.Header)})
+	})
 	if err != nil || proxy == nil {
 		return err
 	}
@@ -116,11 +120,7 @@ func (d *dialing) locate() {
 		return
 	}
 	// Only the loops keep deadlines, and no loop knows of the connection yet.
-	expiry := time.AfterFunc(d.timeout, func() {
-		if d.settle() {
-			d.done(nil, dialError(d.url, ErrHandshakeTimeout))
-		}
-	})
+	expiry := time.AfterFunc(d.timeout, func() { d.report(ErrHandshakeTimeout) })
 	e.resolver.lookUp(d.via.host, func(addrs []netip.Addr, err error) {
 		expiry.Stop()
 		d.start(addrs, err)
@@ -157,7 +157,7 @@ func (d *dialing) fail(err error) {
 // report tells the caller that there is no connection, unless that is clear already.
 func (d *dialing) report(err error) {
 	if d.settle() {
-		d.done(nil, dialError(d.url, err))
+		d.engine.callBack(d.url, func() { d.done(nil, dialError(d.url, err)) })
 	}
 }
 

@@ -27,8 +27,8 @@ type ReconnectOptions struct {
 	Resubscribe func(c handler.Conn)
 	// Down is called when an attempt has failed, or the connection has ended, after its
 	// OnClose: with the error, nil for an ordinary close, and the wait before the next
-	// attempt. It runs on a goroutine of the engine, which it must not block. Default:
-	// nothing.
+	// attempt. It runs on a goroutine of the engine, which it must not block. A panic in it
+	// is logged, and the next attempt made. Default: nothing.
 	Down func(err error, wait time.Duration)
 }
 
@@ -139,9 +139,14 @@ func (r *Reconnector) down(err error) {
 	r.delay = min(2*r.delay, r.options.MaxDelay)
 	closed := r.closed
 	r.mu.Unlock()
+	defer r.dialAfter(wait) // also if Down ends the goroutine
 	if !closed && r.options.Down != nil {
-		r.options.Down(err, wait)
+		r.engine.callBack(r.url, func() { r.options.Down(err, wait) })
 	}
+}
+
+// dialAfter begins the next attempt after a while, or ends.
+func (r *Reconnector) dialAfter(wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

@@ -193,16 +193,20 @@ func (c *Conn) recovered(returned *bool) {
 	if *returned {
 		return
 	}
-	p := recover()
-	if p == nil {
-		p = "runtime.Goexit"
-	}
+	c.loop.engine.logPanic(recover(), slog.Uint64("conn", c.id), slog.String("path", c.Path()))
 	c.hushed.Store(true)
-	c.loop.engine.options.Logger.LogAttrs(noContext, slog.LevelError, "handler panicked",
-		slog.Uint64("conn", c.id), slog.String("path", c.Path()), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	if c.outbox.failWith(faultPanic) {
 		c.ask(wantFlush)
 	}
+}
+
+// logPanic logs what a callback has panicked with, nil if it has ended its goroutine.
+func (e *Engine) logPanic(p any, where ...slog.Attr) {
+	if p == nil {
+		p = "runtime.Goexit"
+	}
+	e.options.Logger.LogAttrs(noContext, slog.LevelError, "handler panicked",
+		append(where, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
 }
 
 // notify hands the handler an event that is no message.
