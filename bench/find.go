@@ -13,7 +13,6 @@ import (
 const (
 	findStep   = 1.05 // between two values that are tried side by side
 	findLeap   = 14   // steps at once while nothing is known: nearly twice as much
-	findMargin = 4    // steps to either side of the answer, until rounds agree
 	findRounds = 200  // at most, with one server
 
 	// shortestRound is how many times the bound a round must last: for less than a
@@ -60,7 +59,7 @@ type Found struct {
 	// twentieth more, not. 0: there is none, or the search was interrupted.
 	Value float64 `json:"value"`
 	// Least and Most are as far as that is certain: with Least all rounds kept the bound, with
-	// Most none did. Most is 0 if more could not be tried.
+	// Most none did. 0: that was nowhere so, as far as could be tried.
 	Least float64 `json:"least"`
 	Most  float64 `json:"most"`
 	// Trials are what was tried, by value.
@@ -346,15 +345,23 @@ func (s *search) conclude(found *Found, lo, hi, processors int) ([]Round, error)
 	return s.trials[found.Value].rounds, nil
 }
 
-// agree steps on until all rounds of a trial agree, and returns its value.
-func (s *search) agree(from, step, bound int, agreed func(*Trial) bool) (float64, error) {
-	for number := from; ; number += step {
+// agree goes on, each time twice as many steps, until all rounds of a trial agree, and returns
+// its value; 0 if they do not even at the bound.
+func (s *search) agree(number, steps, bound int, agreed func(*Trial) bool) (float64, error) {
+	for {
 		t, err := s.trial(number, s.rounds)
-		if err != nil {
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if agreed(t) || number == bound || number == from+findMargin*step {
+		case agreed(t):
 			return t.Value, nil
+		case number == bound:
+			return 0, nil
+		}
+		number += steps
+		steps *= 2
+		if beyond := number - bound; beyond*steps > 0 {
+			number = bound
 		}
 	}
 }

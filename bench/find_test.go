@@ -68,6 +68,46 @@ func TestSearchInNoise(t *testing.T) {
 	}
 }
 
+// TestSearchWhereRoundsDisagree has every third round break the bound below the capacity, or
+// keep it above: that answers are certain must not be said of what only most rounds did.
+func TestSearchWhereRoundsDisagree(t *testing.T) {
+	const capacity = 5000
+	for _, tt := range []struct {
+		name        string
+		steady      float64 // from there on to the capacity, rounds disagree
+		least, most float64
+	}{
+		{"below, from a quarter", capacity / 4, capacity / 4, capacity * findStep},
+		{"below, everywhere", 0, 0, capacity * findStep},
+		{"above, up to four times", 4 * capacity, capacity, 16 * capacity},
+		{"above, everywhere", 2 * mostRate, capacity, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := make(map[float64]int)
+			s := searching(t, func(rate float64) float64 {
+				n[rate]++
+				between := min(tt.steady, capacity) < rate && rate <= max(tt.steady, capacity)
+				if odd := between && n[rate]%3 == 2; (rate > capacity) != odd {
+					return 9
+				}
+				return 1
+			})
+			found, _, err := s.run(2)
+			if err != nil || found.Value > capacity || found.Value*findStep < capacity || found.Most > tt.most*findStep || (found.Most == 0) != (tt.most == 0) {
+				t.Errorf("found %v from %v to %v, %v", found.Value, found.Least, found.Most, err)
+			}
+			if found.Least > tt.least || (found.Least == 0) != (tt.least == 0) || tt.most > 0 && found.Most <= max(capacity, tt.steady) {
+				t.Errorf("certain from %v to %v, want at most %v and at least %v", found.Least, found.Most, tt.least, max(capacity, tt.steady))
+			}
+			var text strings.Builder
+			(&Target{Found: found}).writeFound(&text, s.config)
+			if strings.Contains(text.String(), " at 0/s") {
+				t.Errorf("it says %s", &text)
+			}
+		})
+	}
+}
+
 func TestSearchEnds(t *testing.T) {
 	never := func(float64) float64 { return 9 }
 	if found, rounds, err := searching(t, never).run(2); err != nil || found.Value != 0 || found.Most < 1 || found.Most > findStep || len(rounds) == 0 {

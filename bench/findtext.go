@@ -34,12 +34,10 @@ func (t *Target) writeFound(b *strings.Builder, c Config) {
 	f := t.Found
 	what := map[string]string{searchRate: "rate", searchConnections: "number of connections"}[c.Search]
 	switch {
-	case f.Value > 0 && f.Most > 0:
-		fmt.Fprintf(b, "  %s is the largest %s with %s; all rounds kept it at %s, none at %s\n",
-			c.format(f.Value), what, c.Bound.text, c.format(f.Least), c.format(f.Most))
+	case f.Value > 0 && f.Value < f.Trials[len(f.Trials)-1].Value:
+		fmt.Fprintf(b, "  %s is the largest %s with %s; %s, %s\n", c.format(f.Value), what, c.Bound.text, f.kept(c), f.broken(c))
 	case f.Value > 0:
-		fmt.Fprintf(b, "  %s keep %s, and more cannot be tried from here; all rounds kept it at %s\n",
-			c.format(f.Value), c.Bound.text, c.format(f.Least))
+		fmt.Fprintf(b, "  %s keep %s, and more cannot be tried from here; %s\n", c.format(f.Value), c.Bound.text, f.kept(c))
 	case f.Most > 0:
 		fmt.Fprintf(b, "  no %s down to %s keeps %s\n", what, c.format(f.Most), c.Bound.text)
 	default:
@@ -56,6 +54,22 @@ func (t *Target) writeFound(b *strings.Builder, c Config) {
 		fmt.Fprintf(table, "  %s\t%d of %d\t%s\t%s\t\n", c.format(trial.Value), trial.Kept, rounds, trial.spread(c.Bound), trial.reasons())
 	}
 	_ = table.Flush() // a Builder takes everything
+}
+
+// kept says how far up the bound is kept for certain.
+func (f *Found) kept(c Config) string {
+	if f.Least == 0 {
+		return "nowhere did all rounds keep it"
+	}
+	return "all rounds kept it at " + c.format(f.Least)
+}
+
+// broken says from where on it is not.
+func (f *Found) broken(c Config) string {
+	if f.Most == 0 {
+		return "and some did everywhere"
+	}
+	return "none at " + c.format(f.Most)
 }
 
 // spread is the median of the figures, and their extremes if there is more than one.
