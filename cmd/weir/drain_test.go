@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/weirws/weir/engine"
 )
 
 func TestServeDrainsUnderLoad(t *testing.T) {
@@ -84,6 +86,26 @@ func TestServeIsCutByASecondSignal(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	w.stderr.waitFor(t, `(?m)^cutting 1 connection\nstopped$`)
+}
+
+// A second signal that comes when nothing is left has nothing to cut.
+func TestServeIsSignalledAgainWhenNothingIsLeft(t *testing.T) {
+	e, err := engine.New(engine.Options{Address: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGTERM
+	if err := (&server{engine: e, said: announcer{w: &said}}).awaitDrain(nil, signals); err != nil {
+		t.Error(err)
+	}
+	if want := "draining: 0 connections left\nstopped\n"; said.String() != want {
+		t.Errorf("it said %q, want %q", &said, want)
+	}
 }
 
 func TestServeEndsWithItsDrainTime(t *testing.T) {

@@ -136,8 +136,9 @@ func (s *server) awaitDrain(ended <-chan error, signals <-chan os.Signal) error 
 			return err
 		case <-tick.C:
 		case <-signals:
-			left, _ := s.engine.Draining()
-			s.said.cutting(left)
+			if left, _ := s.engine.Draining(); left > 0 {
+				s.said.cutting(left)
+			}
 			err := s.engine.Close()
 			s.said.stopped()
 			return err
