@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -29,14 +30,18 @@ func readBenchFile(path string) (*benchFile, error) {
 	f := &benchFile{path: path, flags: make(map[string][]string)}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
+	line := func(offset int64) int { return 1 + bytes.Count(content[:offset], []byte("\n")) }
 	var keys map[string]any
-	if err := decoder.Decode(&keys); err != nil || decoder.More() {
+	err = decoder.Decode(&keys)
+	if _, behind := decoder.Token(); err != nil || keys == nil || behind != io.EOF {
 		offset := decoder.InputOffset()
 		if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
 			offset = wrong.Offset
 		}
-		line := 1 + bytes.Count(content[:offset], []byte("\n"))
-		return nil, usagef("%s must be one JSON object of flags and their values; about line %d it is not", path, line)
+		return nil, usagef("%s must be one JSON object of flags and their values; about line %d it is not", path, line(offset))
+	}
+	if key, offset, ok := repeatedKey(content); ok {
+		return nil, usagef("%s: %q is there again in line %d; for a flag that may be repeated give a list", path, key, line(offset))
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		values, ok := flagTexts(keys[key])
@@ -56,6 +61,23 @@ func readBenchFile(path string) (*benchFile, error) {
 		}
 	}
 	return f, nil
+}
+
+// repeatedKey finds a key that a JSON object has twice, and where that ends the second time.
+func repeatedKey(object []byte) (key string, offset int64, found bool) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	_, _ = decoder.Token() // the brace: that this is an object is known
+	seen := make(map[string]bool)
+	for decoder.More() {
+		token, _ := decoder.Token()
+		key, offset = token.(string), decoder.InputOffset()
+		if seen[key] {
+			return key, offset, true
+		}
+		seen[key] = true
+		_ = decoder.Decode(new(json.RawMessage))
+	}
+	return "", 0, false
 }
 
 func single(values []string) (string, bool) {

@@ -57,8 +57,13 @@ func TestBenchFileThatIsWrong(t *testing.T) {
 		{`{"compare": [["ws://a/"]]}`, `"compare" must be text`},
 		{`{"scenario": ["echo", "fanout"]}`, `"scenario" must be one text`},
 		{"{\n\"rate\": 5,\n}", " must be one JSON object of flags and their values; about line 3 it is not"},
+		{"{\"rate\": {\"rate\": 5},\n\"rate\": 5}", `"rate" is there again in line 2; for a flag that may be repeated give a list`},
+		{`{"url": "ws://a/", "rate": 5, "url": "ws://b/"}`, `"url" is there again in line 1`},
+		{`{"rate": 5, "r\u0061te": 6}`, `"rate" is there again`},
+		{`null`, " must be one JSON object"},
 		{`[]`, " must be one JSON object"},
 		{`{} {}`, " must be one JSON object"},
+		{`{}}`, " must be one JSON object"},
 		{``, " must be one JSON object"},
 	}
 	for _, tt := range tests {
