@@ -128,6 +128,11 @@ func (s *swarm) connect(n int, addr netip.AddrPort) error {
 			return fmt.Errorf("socket %d: %w", len(s.fds), err)
 		}
 		s.fds = append(s.fds, fd)
+		if s.prepare != nil {
+			if err := s.prepare(fd); err != nil {
+				return fmt.Errorf("socket %d: %w", len(s.fds), err)
+			}
+		}
 		if err := unix.SetNonblock(fd, true); err != nil {
 			return fmt.Errorf("socket %d: %w", len(s.fds), err)
 		}
