@@ -20,6 +20,7 @@ const roleVariable = "WEIR_ENGINE_TEST_ROLE"
 var roles = map[string]func() role{
 	"clients":          newClientsRole,
 	"stalled clients":  newStalledRole,
+	"readers":          newReadersRole,
 	"dialler":          newDiallerRole,
 	"idle server":      newIdleServerRole,
 	"exhausted server": newExhaustedServerRole,
