@@ -172,6 +172,9 @@ func (c *Conn) open() {
 	c.decoder = frame.NewDecoder(c.decoderOptions(), c.outbox.deflate.Enabled())
 	c.told, c.heard = l.now, l.now
 	c.wake(l.at(e.pingDelay()))
+	if idle := e.options.IdleTimeout; idle > 0 {
+		c.wakeBefore(l.at(idle))
+	}
 	l.slots[c.slot].open = true
 	l.pathList(c.path).add(c, &c.pathAt)
 	e.registry.add(c)

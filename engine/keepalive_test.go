@@ -82,6 +82,23 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
+// A connection that is never pinged before its idle timeout was looked at no sooner than
+// its first ping.
+func TestIdleTimeoutBelowPingInterval(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode engine.Mode) {
+		h, ends := closings()
+		e := startEngine(t, engine.Options{Mode: mode, PingInterval: time.Hour, IdleTimeout: 60 * time.Millisecond, Mux: routes(h)})
+		c := dialRaw(t, e, "/")
+		if op, _, err := c.readFrame(); err != nil || op != frame.Close {
+			t.Fatalf("got opcode %d, error %v; want a close frame and nothing before", op, err)
+		}
+		_ = c.Close()
+		if s := receive(t, "OnClose", ends); !errors.Is(s.Err, handler.ErrIdleTimeout) {
+			t.Errorf("OnClose got %+v; want ErrIdleTimeout", s)
+		}
+	})
+}
+
 func TestNoPingsWithNegativeInterval(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode engine.Mode) {
 		e := startEngine(t, engine.Options{Mode: mode, PingInterval: -1, IdleTimeout: 50 * time.Millisecond, Mux: routes(handler.Echo{})})
