@@ -59,6 +59,8 @@ func (d *dialing) failed(to netip.AddrPort, err error) {
 	case d.failure != nil:
 	case d.unixSocket != "":
 		d.failure = fmt.Errorf("connecting to %s: %w", d.unixSocket, err)
+	case d.tunnel != nil:
+		d.failure = fmt.Errorf("connecting to the proxy %s: %w", to, err)
 	default:
 		d.failure = fmt.Errorf("connecting to %s: %w", to, err)
 	}

@@ -91,7 +91,7 @@ func (d *dialing) chooseProxy(u *url.URL, to endpoint, choose func(*http.Request
 		return err
 	}
 	if proxy.Scheme != "http" {
-		return fmt.Errorf("%w: its scheme is %q", ErrProxy, proxy.Scheme)
+		return fmt.Errorf("%w: its scheme is %q, not http", ErrProxy, proxy.Scheme)
 	}
 	if d.via, err = endpointOf(proxy); err != nil {
 		return fmt.Errorf("%w: %w", ErrProxy, err)

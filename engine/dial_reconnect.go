@@ -72,7 +72,8 @@ func (e *Engine) Reconnect(rawURL string, h handler.Handler, o ReconnectOptions)
 	return r, nil
 }
 
-// Conn is the connection that is open now, nil if there is none.
+// Conn is the connection that is open now: nil if there is none, as before its OnOpen has
+// returned.
 func (r *Reconnector) Conn() *Conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()

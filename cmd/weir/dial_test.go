@@ -360,7 +360,7 @@ func TestDialWithWrongArguments(t *testing.T) {
 		{"ws://a/#b", "cannot connect: engine: bad WebSocket URL: no fragment allowed"},
 		{"ws://a/ --subprotocol x --subprotocol x", `cannot connect: engine: bad dial options: sub-protocol "x"`},
 		{"ws://a/ --subprotocol x,y", `--subprotocol is "x,y"; it must be a token, such as chat.v1`},
-		{"ws://a/ --header x", `--header is "x"; it must be a header field, such as 'Authorization: Bearer x'`},
+		{"ws://a/ --header x", `--header is "x"; it must be a header field that is not the handshake's own, such as 'Authorization: Bearer x'`},
 		{"ws://a/ --header Upgrade:h2c", `--header is "Upgrade:h2c"; it must be a header field`},
 		{"ws://a/ --header Origin:x", `--header is "Origin:x"; it must be a header field`},
 		{"ws://a/ --origin=", `--origin is ""; it must be an origin`},

@@ -91,7 +91,7 @@ func handshakeFlags(fs *flag.FlagSet, o *dialOptions, ca *string) {
 		MaxMessageBytes: mostMessage, OutboxSoftBytes: 2 * mostMessage, OutboxHardBytes: 2 * mostMessage,
 		Logger: slog.New(slog.DiscardHandler),
 	}
-	fs.Var(&value{want: "a header field, such as 'Authorization: Bearer x'", set: func(s string) bool {
+	fs.Var(&value{want: "a header field that is not the handshake's own, such as 'Authorization: Bearer x'", set: func(s string) bool {
 		name, field, ok := strings.Cut(s, ":")
 		field = strings.TrimSpace(field)
 		o.dial.Header.Add(name, field)

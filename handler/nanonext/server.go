@@ -95,14 +95,15 @@ func NewServer(rawURL string, o engine.Options, handlers ...Handler) (*Server, e
 func parseURL(raw string) (u url.URL, address string, err error) {
 	parsed, err := url.Parse(raw)
 	if err != nil {
-		return u, "", fmt.Errorf("%w: %w", ErrURL, err)
+		return u, "", fmt.Errorf("%w: want http://host:port: %w", ErrURL, err)
 	}
 	u = *parsed
-	port := defaultPorts[u.Scheme]
-	if port == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+	port := cmp.Or(u.Port(), defaultPorts[u.Scheme])
+	_, err = strconv.ParseUint(port, 10, 16)
+	if err != nil || defaultPorts[u.Scheme] == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		return u, "", fmt.Errorf("%w %q: want http://host:port", ErrURL, raw)
 	}
-	return u, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)), nil
+	return u, net.JoinHostPort(u.Hostname(), port), nil
 }
 
 // defaultPorts are those of the schemes.

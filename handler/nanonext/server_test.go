@@ -25,6 +25,7 @@ func TestNewServerRefuses(t *testing.T) {
 		{"a path", good + "/base", nil, nanonext.ErrURL},
 		{"a query", good + "?q", nil, nanonext.ErrURL},
 		{"malformed", "http://127.0.0.1:port", nil, nanonext.ErrURL},
+		{"no such port", "http://127.0.0.1:65536", nil, nanonext.ErrURL},
 		{"https without TLS", "https://127.0.0.1:0", nil, nanonext.ErrURL},
 		{"two WebSocket handlers", good, []nanonext.Handler{nanonext.WebSocket{Path: "/a"}, nanonext.WebSocket{Path: "/a/"}}, handler.ErrDuplicatePath},
 		{"two HTTP handlers", good, []nanonext.Handler{page, nanonext.Func{Path: "/a/", Serve: serve}}, handler.ErrDuplicatePath},
