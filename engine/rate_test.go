@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -99,5 +100,30 @@ func TestRateEnds(t *testing.T) {
 	_, conn := dialSubscriber(t, e)
 	if err := conn.SetRate(handler.Rate{Bytes: -1}); !errors.Is(err, handler.ErrRate) {
 		t.Errorf("SetRate with a negative rate: %v; want ErrRate", err)
+	}
+}
+
+// With TLS, too, all that waits follows when a rate ends, and not only what one write takes.
+func TestRateEndsWithTLS(t *testing.T) {
+	const published = 500
+	ca := newAuthority(t)
+	e := startFeed(t, engine.Options{TLS: withCertificate(ca.issue(t, "server")), PingInterval: -1})
+	client, conn := dialSecureSubscriber(t, e, ca, "feed")
+	watch, _ := dialSecureSubscriber(t, e, ca, "feed")
+	if err := conn.SetRate(handler.Rate{Messages: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range published {
+		text := fmt.Sprint(i)
+		if _, err := e.Hub().Publish("feed", frame.Text, []byte(text), handler.PublishOptions{Key: text}); err != nil {
+			t.Fatal(err)
+		}
+		watch.expectText(t, text)
+	}
+	if err := conn.SetRate(handler.Rate{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range published {
+		client.expectText(t, fmt.Sprint(i))
 	}
 }

@@ -124,7 +124,7 @@ func (c *Conn) flushTLS() {
 			c.block()
 			return
 		}
-		if waiting == 0 {
+		if waiting == 0 && c.backlog == nil {
 			c.flushed()
 			return
 		}
