@@ -115,38 +115,15 @@ func (e *Engine) overBudget(l *loop) (least int, share int64) {
 // that has freed. If publications are dropped, half of them are at a time.
 func (c *Conn) shed() (freed int) {
 	before := c.weight()
-	switch waiting, _ := c.outbox.status(); {
+	switch {
 	case c.state < stateOpen:
 		return 0
 	case c.state > stateOpen:
 		c.drop(handler.ErrSlowConsumer)
-	case c.backlog == nil || c.backlog.bytes < waiting || !c.thinOut():
+	case c.backlog == nil || c.backlog.droppable() < before/2:
 		c.fail(handler.ErrSlowConsumer)
+	default:
+		c.backlog.thinOut(c.missed)
 	}
 	return before - c.weight()
-}
-
-// thinOut drops half of what waits in the backlog, or conflates it. It reports false if
-// the policy does not allow that, or it is conflated already.
-func (c *Conn) thinOut() bool {
-	b := c.backlog
-	half := b.bytes / 2
-	switch c.policy {
-	case handler.DropNewest:
-		for b.bytes > half {
-			c.missed(b.popLast(), handler.DropNewest)
-		}
-	case handler.DropOldest:
-		for b.bytes > half {
-			c.missed(b.pop(), handler.DropOldest)
-		}
-	case handler.Conflate:
-		if b.places != nil {
-			return false
-		}
-		b.conflate(c.conflated)
-	default:
-		return false
-	}
-	return true
 }

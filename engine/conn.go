@@ -59,7 +59,7 @@ type Conn struct {
 	admitted   bool               // counted against MaxConnections
 	dense      bool               // the last read held many small frames
 	controls   bool               // the handler is a handler.ControlHandler; set when the handshake is over
-	policy     handler.SlowPolicy // never the default once the handshake has been checked
+	policy     handler.SlowPolicy // its own; handler.DefaultSlowPolicy: none
 	fd         int32              // -1 once the socket is closed or passed on: the number may already belong to another peer
 	slot       uint32
 	pathAt     uint32 // in the list of its path

@@ -131,7 +131,6 @@ func (c *Conn) takeAcceptance(fields string) {
 	hs.request = &r
 	c.id = e.ids.Add(1)
 	c.path = e.dialled.enter(r.Path)
-	c.setPolicy(handler.DefaultSlowPolicy)
 	c.setSubprotocol(subprotocol)
 	c.outbox.deflate = deflate
 	c.startOpening()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
 )
 
 const (
@@ -37,6 +38,14 @@ type quantity struct {
 func (p *publication) load() int64 {
 	const own = 256
 	return int64(own + len(p.message.Payload()))
+}
+
+// slowPolicy is that of the publication's topic, 0 if it has none.
+func (p *publication) slowPolicy() handler.SlowPolicy {
+	if p.options == nil {
+		return handler.DefaultSlowPolicy
+	}
+	return p.options.SlowPolicy
 }
 
 // sameAudience reports whether two publications are for the same connections, but

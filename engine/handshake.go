@@ -114,7 +114,6 @@ func (c *Conn) handshakeArrived() {
 	c.admitted = true
 	c.id = e.ids.Add(1)
 	c.path = e.pathOf(route)
-	c.setPolicy(handler.DefaultSlowPolicy)
 	c.setSubprotocol(r.Subprotocol)
 	c.outbox.deflate, hs.extension = frame.NegotiateDeflate(e.options.Deflate, r.Header.Values("Sec-WebSocket-Extensions"))
 	hs.request = r

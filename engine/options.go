@@ -130,9 +130,10 @@ type Options struct {
 	// those of the connections.
 	MaxQueuedBytes int
 	// SlowPolicy is what happens to publications for a connection whose peer is slow to
-	// read; routes and connections may have their own. With one that drops, OutboxSoftBytes
-	// bounds the publications that wait for a connection, and nothing published makes it
-	// count as behind. Default: handler.Disconnect.
+	// read. That of a route comes before it, that of a topic before both, and one that the
+	// connection has set before all. With one that drops, OutboxSoftBytes bounds the
+	// publications that wait for a connection, for each policy by itself, and nothing
+	// published makes it count as behind. Default: handler.Disconnect.
 	SlowPolicy handler.SlowPolicy
 	// Topics are options of single topics; the first pattern that matches a topic counts.
 	// Default: none.

@@ -36,6 +36,7 @@ func TestContradictions(t *testing.T) {
 		SlowPolicy:      handler.Conflate + 1,
 		Topics: []engine.TopicOptions{
 			{Pattern: "orders..eu"}, {Pattern: "back.>", Window: -1}, {Pattern: "long", Window: time.Hour},
+			{Pattern: "odd", SlowPolicy: handler.Conflate + 1},
 		},
 	}
 	e, err := engine.New(bad)
@@ -45,7 +46,7 @@ func TestContradictions(t *testing.T) {
 	for _, name := range []string{
 		"udp", "mode", "Loops", "Workers", "exa mple", "two words", "MaxConnections", "MaxHeaderBytes", "MaxMessageBytes", "MaxInflateRatio",
 		"InboxBytes", "InboxMessages", "OutboxHardBytes", "HeaderTimeout", "IdleTimeout", "CloseTimeout", "DrainTime",
-		"1000h", "SlowPolicy", "MaxQueuedBytes", "orders..eu", "back.>", "long is 1h",
+		"1000h", "SlowPolicy", "MaxQueuedBytes", "orders..eu", "back.>", "long is 1h", "SlowPolicy of odd",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not mention %q:\n%v", name, err)

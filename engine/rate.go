@@ -14,7 +14,11 @@ type rate struct {
 // creditMillis is the time whose worth may be sent at once.
 const creditMillis = 250
 
+// newRate returns nil if there is no limit.
 func newRate(limit handler.Rate, now uint32) *rate {
+	if limit == (handler.Rate{}) {
+		return nil
+	}
 	return &rate{limit: limit, at: now, messages: mostCredit(limit.Messages), bytes: mostCredit(limit.Bytes)}
 }
 
@@ -57,15 +61,13 @@ func (c *Conn) setRate(limit handler.Rate) {
 	if c.fd < 0 {
 		return
 	}
-	switch b := c.backlog; {
-	case limit == handler.Rate{} && b != nil:
-		b.rate = nil
-		c.setPolicy(c.policy)
+	switch {
+	case c.backlog != nil:
+		c.backlog.rate = newRate(limit, c.loop.engine.clockMillis())
+		c.backlog.adapt(c.policy)
 		c.flush()
-	case limit == handler.Rate{}:
-	case b == nil:
-		c.backlog = &backlog{deflate: c.outbox.deflate, rate: newRate(limit, c.loop.engine.clockMillis())}
-	default:
-		b.rate = newRate(limit, c.loop.engine.clockMillis())
+	case limit != (handler.Rate{}):
+		c.backlog = c.newBacklog()
+		c.backlog.rate = newRate(limit, c.loop.engine.clockMillis())
 	}
 }

@@ -17,73 +17,86 @@ func (c *Conn) SetSlowPolicy(p handler.SlowPolicy) error {
 	return nil
 }
 
-// setPolicy is SetSlowPolicy on the loop. What waits already stays: from now on it
-// is the outbox's if nothing is to be dropped.
+// setPolicy is SetSlowPolicy on the loop. It holds for what waits already, too.
 func (c *Conn) setPolicy(p handler.SlowPolicy) {
-	if p == handler.DefaultSlowPolicy {
-		p = cmp.Or(c.path.route.SlowPolicy, c.loop.engine.options.SlowPolicy)
-	}
 	c.policy = p
-	b := c.backlog
-	if b == nil || c.fd < 0 || b.rate != nil {
-		return
-	}
-	if p != handler.Conflate {
-		b.places = nil
-	}
-	if p == handler.Disconnect {
-		c.outbox.putAll(b)
-		c.refilled()
+	if c.backlog != nil {
+		c.backlog.adapt(p)
 		c.flush()
 	}
+}
+
+// slowPolicy is the policy for a publication.
+func (c *Conn) slowPolicy(p *publication) handler.SlowPolicy {
+	return cmp.Or(c.policy, p.slowPolicy(), c.usualPolicy())
+}
+
+// usualPolicy is the policy for topics without one, if the connection has none of its own.
+func (c *Conn) usualPolicy() handler.SlowPolicy {
+	return cmp.Or(c.path.route.SlowPolicy, c.loop.engine.options.SlowPolicy)
+}
+
+func (c *Conn) newBacklog() *backlog {
+	return &backlog{deflate: c.outbox.deflate, own: c.policy, usual: c.usualPolicy()}
 }
 
 // holdsBack reports whether a publication is not for the outbox yet: others wait
 // already, or the socket is full and the policy is to drop something if that lasts, or
 // the connection has a rate.
 func (c *Conn) holdsBack(p *publication) bool {
-	if c.policy == handler.Disconnect {
-		return c.backlog != nil && c.backlog.rate != nil
+	if c.backlog != nil && (c.backlog.rate != nil || !c.backlog.isEmpty()) {
+		return true
 	}
-	return c.backlog != nil || c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message)
+	return c.slowPolicy(p) != handler.Disconnect &&
+		(c.backlog != nil || c.blocked || !c.outbox.hasRoom(&c.loop.engine.options, p.message))
 }
 
-// hold puts a publication in the backlog, or acts on the policy if that is full. It
-// reports whether the outbox is to be flushed for that.
+// hold puts a publication in the backlog, or acts on its policy if as much waits with
+// that as may. It reports whether the outbox is to be flushed for that.
 func (c *Conn) hold(p *publication) (tell bool) {
 	if c.backlog == nil {
-		c.backlog = &backlog{deflate: c.outbox.deflate}
+		c.backlog = c.newBacklog()
 	}
 	c.waits()
 	b, o := c.backlog, &c.loop.engine.options
-	size := b.sizeOf(p)
-	isFull := func() bool { return !b.isEmpty() && b.bytes+size > o.OutboxSoftBytes }
-	if b.places == nil && (b.rate != nil || c.policy == handler.Conflate && isFull()) {
+	policy, size := b.policyOf(p), b.sizeOf(p)
+	isFull := func() bool { return b.held[policy] > 0 && b.held[policy]+size > o.OutboxSoftBytes }
+	if b.places == nil && (b.rate != nil || policy == handler.Conflate && isFull()) {
 		b.conflate(c.conflated)
 	}
 	older := b.replace(p)
 	switch {
 	case older != nil:
 		c.conflated(older)
-	case c.policy == handler.DropNewest && isFull():
+	case policy == handler.DropNewest && isFull():
 		c.missed(p, handler.DropNewest)
 	default:
-		for c.policy == handler.DropOldest && isFull() {
-			c.missed(b.pop(), handler.DropOldest)
+		for policy == handler.DropOldest && isFull() {
+			c.missed(b.popDropOldest(), handler.DropOldest)
 		}
 		b.push(p)
 	}
-	if c.losesNothing() && b.bytes > max(size, o.OutboxHardBytes) {
+	if c.exceeds(policy, size) {
 		c.outbox.failWith(faultSlow)
+		b.discard() // which OnOpen, if it is running, might hold up
 		return true
 	}
-	return !c.blocked
+	return !c.blocked || policy == handler.Disconnect // checkMarks counts that
 }
 
-// losesNothing reports whether the connection is closed rather than misses the newest
-// value of a key.
-func (c *Conn) losesNothing() bool {
-	return c.policy == handler.Disconnect || c.policy == handler.Conflate
+// exceeds reports whether more waits with a policy that loses nothing than the hard mark
+// allows, or the newest message, of size bytes, if that is larger.
+func (c *Conn) exceeds(policy handler.SlowPolicy, size int) bool {
+	waiting := c.backlog.held[policy]
+	switch policy {
+	case handler.Disconnect:
+		ahead, _ := c.outbox.status()
+		waiting += ahead
+	case handler.Conflate:
+	default:
+		return false
+	}
+	return waiting > max(size, c.loop.engine.options.OutboxHardBytes)
 }
 
 // conflated accounts for a publication that a newer one has replaced.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -218,19 +219,23 @@ func checkConflated(t *testing.T, keyOf, got []int) {
 	}
 }
 
-// A connection's policy is its own, or else its route's, or else the engine's.
+// The policy is the connection's own, or else the topic's, or else the route's, or else the
+// engine's.
 func TestWhoseSlowPolicy(t *testing.T) {
+	const drops, closes = handler.DropNewest, handler.Disconnect
 	tests := []struct {
-		name               string
-		engine, route, own handler.SlowPolicy
-		isClosed           bool
+		name                      string
+		engine, route, topic, own handler.SlowPolicy
+		isClosed                  bool
 	}{
-		{"none", 0, 0, 0, true},
-		{"engine", handler.DropNewest, 0, 0, false},
-		{"route", handler.Disconnect, handler.DropNewest, 0, false},
-		{"route that drops nothing", handler.DropOldest, handler.Disconnect, 0, true},
-		{"own", handler.Disconnect, handler.Disconnect, handler.DropNewest, false},
-		{"own that drops nothing", handler.DropOldest, handler.DropOldest, handler.Disconnect, true},
+		{"none", 0, 0, 0, 0, true},
+		{"engine", drops, 0, 0, 0, false},
+		{"route", closes, drops, 0, 0, false},
+		{"route that drops nothing", drops, closes, 0, 0, true},
+		{"topic", closes, closes, drops, 0, false},
+		{"topic that drops nothing", drops, drops, closes, 0, true},
+		{"own", closes, closes, closes, drops, false},
+		{"own that drops nothing", drops, drops, drops, closes, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -238,7 +243,10 @@ func TestWhoseSlowPolicy(t *testing.T) {
 			if err := mux.Add(handler.Route{Path: "/", Handler: subscriber(), SlowPolicy: tt.route}); err != nil {
 				t.Fatal(err)
 			}
-			e := startFeed(t, engine.Options{Mux: mux, SlowPolicy: tt.engine, OutboxSoftBytes: 4 * bulk, OutboxHardBytes: 8 * bulk})
+			e := startFeed(t, engine.Options{
+				Mux: mux, SlowPolicy: tt.engine, Topics: []engine.TopicOptions{{Pattern: "feed", SlowPolicy: tt.topic}},
+				OutboxSoftBytes: 4 * bulk, OutboxHardBytes: 8 * bulk,
+			})
 			client, conn := dialSubscriber(t, e, "feed")
 			for _, p := range []handler.SlowPolicy{handler.Conflate, tt.own} { // 0 takes the first one back
 				if err := conn.SetSlowPolicy(p); err != nil {
@@ -256,16 +264,7 @@ func TestWhoseSlowPolicy(t *testing.T) {
 				return
 			}
 			eventually(t, "the slow client is closed", func() bool { return e.Hub().Count("") == 0 })
-			for {
-				_, _, err := client.readMessage()
-				var closed peerClosed
-				if errors.As(err, &closed) && closed.code == frame.ClosePolicyViolation {
-					break
-				}
-				if err != nil {
-					t.Fatalf("got error %v; want a close frame with 1008", err)
-				}
-			}
+			client.expectSlowClose(t)
 		})
 	}
 	e := startFeed(t, engine.Options{})
@@ -329,9 +328,9 @@ func TestSlowPolicyChanges(t *testing.T) {
 }
 
 // dialSecureSubscriber is dialSubscriber with TLS.
-func dialSecureSubscriber(t *testing.T, e *engine.Engine, ca *authority, topic string) (*rawClient, handler.Conn) {
+func dialSecureSubscriber(t *testing.T, e *engine.Engine, ca *authority, topics ...string) (*rawClient, handler.Conn) {
 	t.Helper()
-	client := dialSecure(t, e, ca.client(), "/?topic="+topic)
+	client := dialSecure(t, e, ca.client(), "/?"+url.Values{"topic": topics}.Encode())
 	conn, ok := e.Hub().Conn(client.readID(t))
 	if !ok {
 		t.Fatal("the hub does not know an open connection")

@@ -20,6 +20,10 @@ type TopicOptions struct {
 	// a write each. What is given to Conn.Send meanwhile overtakes what waits. Default: 0,
 	// nothing waits. Longest: 1 minute.
 	Window time.Duration
+	// SlowPolicy is what happens to publications for connections whose peer is slow to
+	// read and that have set no policy. Default: that of the connection's route, or else the
+	// engine's.
+	SlowPolicy handler.SlowPolicy
 }
 
 const longestWindow = time.Minute
@@ -31,6 +35,9 @@ func (o *TopicOptions) check() error {
 	}
 	if o.Window < 0 || o.Window > longestWindow {
 		return fmt.Errorf("engine: Topics: the Window of %s is %v; it must be from 0 to %v", o.Pattern, o.Window, longestWindow)
+	}
+	if !o.SlowPolicy.Valid() {
+		return fmt.Errorf("engine: Topics: the SlowPolicy of %s is %d: %w", o.Pattern, uint8(o.SlowPolicy), handler.ErrSlowPolicy)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/handler"
 )
 
 const (
@@ -107,7 +109,8 @@ func (c *Conn) block() {
 	c.checkMarks()
 }
 
-// checkMarks acts on how much waits in the outbox.
+// checkMarks acts on how much waits in the outbox, or before it although it may not be
+// dropped.
 func (c *Conn) checkMarks() {
 	if c.fd < 0 || c.state != stateOpen {
 		return
@@ -116,6 +119,9 @@ func (c *Conn) checkMarks() {
 	if err != nil {
 		c.fail(err)
 		return
+	}
+	if b := c.backlog; b != nil && b.rate == nil {
+		waiting += b.held[handler.Disconnect]
 	}
 	o := &c.loop.engine.options
 	switch {

@@ -53,8 +53,9 @@ type Conn interface {
 	// is one. Errors are those of Subscribe.
 	Unsubscribe(topic string) error
 
-	// SetSlowPolicy sets what happens to publications when the peer is slow to read.
-	// It holds for what is published after it returns by the same goroutine. It returns
+	// SetSlowPolicy sets what happens to publications when the peer is slow to read,
+	// whatever their topic; DefaultSlowPolicy takes that back. It holds for what waits, and
+	// for what is published after it returns by the same goroutine. It returns
 	// ErrSlowPolicy if p is none of the policies, and ErrClosed once the engine has
 	// ended.
 	SetSlowPolicy(p SlowPolicy) error

@@ -23,8 +23,8 @@ type Route struct {
 	// the same origin. Default: Policy.Origins. Empty but not nil: the same origin
 	// only.
 	Origins []string
-	// SlowPolicy is what happens to publications when a peer is slow to read. Default:
-	// the engine's.
+	// SlowPolicy is what happens to publications when a peer is slow to read, unless their
+	// topic has a policy or the connection has set one. Default: the engine's.
 	SlowPolicy SlowPolicy
 }
 

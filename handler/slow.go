@@ -8,18 +8,22 @@ import "fmt"
 // of Conn.Send are no publications: they are never dropped, and Send says when there
 // are too many.
 //
+// The policy is the one that the connection has set, or else that of the topic, of the
+// route, or of the engine, the first of these that there is. Publications of several
+// policies wait in one line, in their order, and each is treated as if the others were not there.
+//
 // With a policy that drops, what is published and does not fit into the socket waits
-// as references to messages that all connections share, up to the engine's soft mark.
-// It never makes the engine stop reading from the connection or close it, except as
-// Conflate says. A peer that takes nothing at all is found dead by its missing pongs.
+// as references to messages that all connections share, up to the engine's soft mark for
+// each policy. It never makes the engine stop reading from the connection or close it, except
+// as Conflate says. A peer that takes nothing at all is found dead by its missing pongs.
 type SlowPolicy uint8
 
 const (
-	// DefaultSlowPolicy is the policy of the connection's route, or of the engine if
-	// the route has none. The engine's own is Disconnect.
+	// DefaultSlowPolicy is the next policy in that line. The engine's own is Disconnect.
 	DefaultSlowPolicy SlowPolicy = iota
 	// Disconnect drops nothing. A connection that stays above the soft mark, or
-	// reaches the hard one, is closed with 1008.
+	// reaches the hard one, with these publications and the messages of Conn.Send together,
+	// is closed with 1008.
 	Disconnect
 	// DropNewest drops what is published while as much waits as the soft mark allows.
 	DropNewest
