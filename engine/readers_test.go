@@ -13,10 +13,7 @@ import (
 	"time"
 )
 
-// stampBytes is the length of the time at the front of a stamped message.
-const stampBytes = 8
-
-// stamped is a message of a feed that tells when it was published.
+// stamped is a message of a feed that begins with the time, in 8 bytes.
 func stamped(size int) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(time.Now().UnixNano()))[:size]
 }
