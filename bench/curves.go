@@ -10,6 +10,7 @@ import (
 const (
 	pointsPerDecade = 20 // of a curve over percentiles: from 90 to 99, from 99 to 99.9 and so on
 	curveDigits     = 6  // significant, of what charts show
+	comebackSteps   = 200
 )
 
 // An ordinate is a value of a curve. NaN is a gap, which JSON has as null.
@@ -44,17 +45,24 @@ func (r *Report) distributions() []distribution {
 		{"From publication to the first subscriber", func(t *Tally) Histogram { return t.First }},
 		{"From publication to half of the subscribers", func(t *Tally) Histogram { return t.Median }},
 		{"From publication to the last subscriber", func(t *Tally) Histogram { return t.Last }},
+		{"Lateness of sending", func(t *Tally) Histogram { return t.SendLag }},
+		{"Time to finish after the last message", func(t *Tally) Histogram { return t.Finishing }},
 		{"Opening handshake", func(t *Tally) Histogram { return t.Handshakes }},
 		{"Close handshake", func(t *Tally) Histogram { return t.Closings }},
 	} {
-		merged := make([]Histogram, len(r.Targets))
-		for i, t := range r.Targets {
-			for n := range t.Rounds {
-				merged[i].Merge(of.histogram(&t.Rounds[n].Tally))
-			}
-		}
-		if d := newDistribution(of.title, merged); len(d.X) > 0 {
+		if d := newDistribution(of.title, r.merged(of.histogram)); len(d.X) > 1 {
 			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// merged are the histograms of all rounds of each target.
+func (r *Report) merged(of func(*Tally) Histogram) []Histogram {
+	all := make([]Histogram, len(r.Targets))
+	for i, t := range r.Targets {
+		for n := range t.Rounds {
+			all[i].Merge(of(&t.Rounds[n].Tally))
 		}
 	}
 	return all
@@ -87,11 +95,62 @@ func newDistribution(title string, of []Histogram) distribution {
 	}
 }
 
+// A comeback is a chart of connections that were cut, in per cent, by the time in seconds
+// until they were back.
+type comeback struct {
+	X      []ordinate   `json:"x"`
+	Curves [][]ordinate `json:"curves"` // one for each target
+}
+
+// comeback is the chart of a storm, empty for other scenarios.
+func (r *Report) comeback() (c comeback) {
+	took := r.merged(func(t *Tally) Histogram { return t.Latency })
+	cut := make([]uint64, len(r.Targets))
+	var longest time.Duration
+	for i, t := range r.Targets {
+		for n := range t.Rounds {
+			cut[i] += t.Rounds[n].Cut
+		}
+		if cut[i] > 0 {
+			longest = max(longest, took[i].At(100))
+		}
+	}
+	if longest == 0 {
+		return c
+	}
+	for step := range comebackSteps + 1 {
+		c.X = append(c.X, ordinate(longest.Seconds()*float64(step)/comebackSteps))
+	}
+	for i := range took {
+		c.Curves = append(c.Curves, cumulated(took[i], longest, cut[i]))
+	}
+	return c
+}
+
+// cumulated is how many durations, in per cent of a number, lie up to each step on the way to
+// the longest.
+func cumulated(h Histogram, longest time.Duration, of uint64) (curve []ordinate) {
+	rest, n := h.counted(), int64(0)
+	for step := range comebackSteps + 1 {
+		for len(rest) > 0 && (rest[0].bound <= int64(longest)*int64(step)/comebackSteps || step == comebackSteps) {
+			n += rest[0].count
+			rest = rest[1:]
+		}
+		y := gapInCurve
+		if of > 0 {
+			y = ordinate(100 * float64(n) / float64(of))
+		}
+		curve = append(curve, y)
+	}
+	return curve
+}
+
 // A history is charts over the time since the run began, in seconds. Targets have their
 // rounds in turn, so at any time all but one have gaps.
 type history struct {
 	X       []ordinate    `json:"x"`
 	WarmUps [][2]ordinate `json:"warmUps"` // from, to
+	Rated   string        `json:"rated"`   // what Rate is of
 	Rate    [][]ordinate  `json:"rate"`
 	P50     [][]ordinate  `json:"p50"` // in seconds
 	P99     [][]ordinate  `json:"p99"` // in seconds
@@ -99,10 +158,23 @@ type history struct {
 	Open    [][]ordinate  `json:"open"`
 }
 
+// rated is what Moment.Rate is of.
+func (c Config) rated() string {
+	switch c.Scenario {
+	case "churn", "connect":
+		return "Connections opened per second"
+	case "storm":
+		return "Connections back per second"
+	case "idle":
+		return "Pongs per second"
+	}
+	return "Received per second"
+}
+
 // history puts the timelines of all rounds one behind the other.
 func (r *Report) history() history {
 	n := len(r.Targets)
-	h := history{Rate: make([][]ordinate, n), P50: make([][]ordinate, n), P99: make([][]ordinate, n), Errors: make([][]ordinate, n), Open: make([][]ordinate, n)}
+	h := history{Rated: r.Config.rated(), Rate: make([][]ordinate, n), P50: make([][]ordinate, n), P99: make([][]ordinate, n), Errors: make([][]ordinate, n), Open: make([][]ordinate, n)}
 	type part struct {
 		target int
 		round  *Round

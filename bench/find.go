@@ -205,11 +205,21 @@ func (s *search) trial(number, rounds int) (*Trial, error) {
 // add judges a round.
 func (t *Trial) add(c Config, r *Round) {
 	t.rounds = append(t.rounds, *r)
-	m, ok := (&Target{Rounds: []Round{*r}}).metric(c.Bound.metric)
+	figure, ok, broken := c.judge(r)
 	if ok {
-		t.Figures = append(t.Figures, m.Value)
+		t.Figures = append(t.Figures, figure)
 	}
-	broken := ""
+	if broken == "" {
+		t.Kept++
+		return
+	}
+	addCauses(&t.Broken, map[string]int{broken: 1})
+}
+
+// judge returns the figure of a round that the bound is about, if there is one, and why the
+// bound is not kept; "" if it is.
+func (c Config) judge(r *Round) (figure float64, ok bool, broken string) {
+	m, ok := (&Target{Rounds: []Round{*r}}).metric(c.Bound.metric)
 	switch {
 	case r.Opened == 0:
 		broken = "no connection"
@@ -219,11 +229,8 @@ func (t *Trial) add(c Config, r *Round) {
 		broken = "no figure for " + c.Bound.metric
 	case !c.Bound.holds(m.Value):
 		broken = "not " + c.Bound.text
-	default:
-		t.Kept++
-		return
 	}
-	addCauses(&t.Broken, map[string]int{broken: 1})
+	return m.Value, ok, broken
 }
 
 // bracket finds a number that holds and one above that does not, with a round each. What

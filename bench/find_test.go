@@ -100,7 +100,7 @@ func TestSearchWhereRoundsDisagree(t *testing.T) {
 				t.Errorf("certain from %v to %v, want at most %v and at least %v", found.Least, found.Most, tt.least, max(capacity, tt.steady))
 			}
 			var text strings.Builder
-			(&Target{Found: found}).writeFound(&text, s.config)
+			found.write(&text, s.config)
 			if strings.Contains(text.String(), " at 0/s") {
 				t.Errorf("it says %s", &text)
 			}

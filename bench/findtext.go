@@ -9,13 +9,12 @@ import (
 	"text/tabwriter"
 )
 
-// format is a rate or a number of connections, whole.
+// format is a rate or a number of connections.
 func (c Config) format(value float64) string {
-	text := strconv.FormatFloat(value, 'f', 0, 64)
 	if c.Search == searchRate {
-		text += string(PerSecond)
+		return digits(value, value >= 100) + string(PerSecond)
 	}
-	return text
+	return digits(value, true)
 }
 
 // trying is what find tries in a round; "" with other scenarios.
@@ -29,32 +28,41 @@ func (c Config) trying() string {
 	return c.format(float64(c.Connections)) + " connections"
 }
 
-// writeFound writes the answer of find, and how it came about.
-func (t *Target) writeFound(b *strings.Builder, c Config) {
-	f := t.Found
+// answer says what was found, in a few sentences.
+func (f *Found) answer(c Config) (lines []string) {
 	what := map[string]string{searchRate: "rate", searchConnections: "number of connections"}[c.Search]
 	switch {
 	case f.Value > 0 && f.Value < f.Trials[len(f.Trials)-1].Value:
-		fmt.Fprintf(b, "  %s is the largest %s with %s; %s, %s\n", c.format(f.Value), what, c.Bound.text, f.kept(c), f.broken(c))
+		lines = append(lines, fmt.Sprintf("%s is the largest %s with %s; %s, %s", c.format(f.Value), what, c.Bound.text, f.kept(c), f.broken(c)))
 	case f.Value > 0:
-		fmt.Fprintf(b, "  %s keep %s, and more cannot be tried from here; %s\n", c.format(f.Value), c.Bound.text, f.kept(c))
+		lines = append(lines, fmt.Sprintf("%s keep %s, and more cannot be tried from here; %s", c.format(f.Value), c.Bound.text, f.kept(c)))
 	case f.Most > 0:
-		fmt.Fprintf(b, "  no %s down to %s keeps %s\n", what, c.format(f.Most), c.Bound.text)
+		lines = append(lines, fmt.Sprintf("no %s down to %s keeps %s", what, c.format(f.Most), c.Bound.text))
 	default:
-		fmt.Fprintf(b, "  the search for the largest %s with %s has not ended\n", what, c.Bound.text)
+		lines = append(lines, fmt.Sprintf("the search for the largest %s with %s has not ended", what, c.Bound.text))
 	}
 	for _, limit := range f.ClientLimits {
-		fmt.Fprintf(b, "  beyond that, %s\n", limit)
+		lines = append(lines, "beyond that, "+limit)
+	}
+	return lines
+}
+
+// write writes the answer of find, and how it came about.
+func (f *Found) write(b *strings.Builder, c Config) {
+	for _, line := range f.answer(c) {
+		fmt.Fprintf(b, "  %s\n", line)
 	}
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(table, "  tried\tkept\t%s\t\t\n", c.Bound.metric)
 	for i := range f.Trials {
-		trial := &f.Trials[i]
-		rounds := trial.Kept + int(total(trial.Broken))
-		fmt.Fprintf(table, "  %s\t%d of %d\t%s\t%s\t\n", c.format(trial.Value), trial.Kept, rounds, trial.spread(c.Bound), trial.reasons())
+		t := &f.Trials[i]
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t\n", c.format(t.Value), t.share(), t.spread(c.Bound), causeCounts(t.Broken))
 	}
 	_ = table.Flush() // a Builder takes everything
 }
+
+// share is how many of the rounds kept the bound.
+func (t *Trial) share() string { return fmt.Sprintf("%d of %d", t.Kept, t.Kept+int(total(t.Broken))) }
 
 // kept says how far up the bound is kept for certain.
 func (f *Found) kept(c Config) string {
@@ -84,14 +92,6 @@ func (t *Trial) spread(bound Threshold) string {
 		text += fmt.Sprintf(" (%s … %s)", u.format(figures[0]), u.format(figures[n-1]))
 	}
 	return text
-}
-
-func (t *Trial) reasons() string {
-	var all []string
-	for _, cause := range sortedCauses(t.Broken) {
-		all = append(all, fmt.Sprintf("%d × %s", t.Broken[cause], cause))
-	}
-	return strings.Join(all, ", ")
 }
 
 // writeTrials writes what find tried, each round that has the figure a line.

@@ -7,11 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // stageMetrics are those of the stages of hostile.
 func stageMetrics() []metric {
-	all := []metric{{"worst.ratio", Ratio, "the largest of the ratios below", func(r *Round) (float64, bool) {
+	all := []metric{{"worst.ratio", Ratio, "p99 of the control group in the worst stage, to what it was before the attacks", func(r *Round) (float64, bool) {
 		most, known := 0.0, false
 		for i := range r.Stages {
 			if v, ok := r.ratio(i); ok {
@@ -65,26 +66,54 @@ func isOfStage(name string) bool {
 	return slices.ContainsFunc(stages(), func(s Stage) bool { return s.Name == stage })
 }
 
-// writeStages writes what the server did with attackers, and what the control group felt of
-// it, in all rounds together.
-func (t *Target) writeStages(b *strings.Builder) {
+// A stageRow is a stage in words.
+type stageRow struct {
+	Name, Did, After, Took   string
+	P50, P99, Ratio, Missing string  // of the control group
+	Harm                     bool    // some are missing
+	Width                    float64 // of its bar of P99, in per cent of the largest
+}
+
+// stageRows are what the server did with attackers, and what the control group felt of it, in
+// all rounds together. There are none without attacks.
+func (t *Target) stageRows() (rows []stageRow) {
 	var all Tally
 	for i := range t.Rounds {
 		all.addStages(t.Rounds[i].Stages)
 	}
-	if len(all.Stages) == 0 {
+	together := Round{Tally: all}
+	var longest time.Duration
+	for i := range all.Stages {
+		longest = max(longest, all.Stages[i].Latency.At(99))
+	}
+	for i := range all.Stages {
+		s := &all.Stages[i]
+		row := stageRow{
+			Name: s.Name, Did: causeCounts(s.Outcomes), After: s.after(), Took: s.took(),
+			Missing: strconv.FormatUint(s.Missing(), 10), Harm: s.Missing() > 0,
+		}
+		if s.Latency.Count() > 0 {
+			row.P50, row.P99 = Seconds.format(s.Latency.At(50).Seconds()), Seconds.format(s.Latency.At(99).Seconds())
+			row.Width = 100 * float64(s.Latency.At(99)) / float64(max(1, longest))
+		}
+		if ratio, ok := together.ratio(i); ok && i > 0 {
+			row.Ratio = Ratio.format(ratio)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// writeStages writes the rows as a table.
+func (t *Target) writeStages(b *strings.Builder) {
+	rows := t.stageRows()
+	if len(rows) == 0 {
 		return
 	}
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "  attack\tthe server\tafter\ttook\tcontrol p50\tp99\tto before\tmissing\n")
-	together := Round{Tally: all}
-	for i := range all.Stages {
-		s := &all.Stages[i]
-		var did []string
-		for _, cause := range sortedCauses(s.Outcomes) {
-			did = append(did, fmt.Sprintf("%d × %s", s.Outcomes[cause], cause))
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", s.Name, strings.Join(did, ", "), s.after(), s.took(), strings.Join(together.control(i), "\t"))
+	for _, r := range rows {
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Did, r.After, r.Took, r.P50, r.P99, r.Ratio, r.Missing)
 	}
 	_ = table.Flush() // a Builder takes everything
 	b.WriteString("\n")
@@ -110,19 +139,6 @@ func (s *Stage) took() string {
 		}
 	}
 	return digits(v, unit == "B") + " " + unit
-}
-
-// control is what the control group felt of a stage.
-func (r *Round) control(stage int) []string {
-	s := &r.Stages[stage]
-	cells := []string{"", "", "", strconv.FormatUint(s.Missing(), 10)}
-	if s.Latency.Count() > 0 {
-		cells[0], cells[1] = Seconds.format(s.Latency.At(50).Seconds()), Seconds.format(s.Latency.At(99).Seconds())
-	}
-	if ratio, ok := r.ratio(stage); ok && stage > 0 {
-		cells[2] = Ratio.format(ratio)
-	}
-	return cells
 }
 
 // writeOutcomes writes a line for each thing that the server did with attackers.

@@ -34,8 +34,15 @@ const pageColours = 6
 
 // compared are the figures that bars show, if there are several servers.
 var compared = []string{
-	"rate", "p50", "p99", "p99.9", "last.p50", "last.p99", "connect.rate", "connect.p99",
+	"found.rate", "found.connections", "rate", "p50", "p99", "p99.9", "last.p50", "last.p99", "back.all",
+	"taken.rate", "finish.max", "worst.ratio", "connect.rate", "connect.p99",
 	"server.cpu.message", "server.cpu.connection", "server.rss.connection",
+}
+
+// foremost are the figures to look at first, those of opening only where that is measured.
+var foremost = []string{
+	"found.rate", "found.connections", "rate", "taken.rate", "connect.rate", "p50", "p99", "connect.p50", "connect.p99",
+	"back.all", "sendlag.p99", "finish.max", "worst.ratio", "reach", "errors",
 }
 
 // A pageTarget is what the page says about one server.
@@ -45,7 +52,7 @@ type pageTarget struct {
 	Colour int
 	Tiles  []cell // the figures to look at first
 	Causes []string
-	Found  string // by find
+	Stages []stageRow // of hostile
 }
 
 // A row is one figure of all servers.
@@ -80,6 +87,9 @@ type pageView struct {
 	Text      string
 	Distances []distribution
 	History   history
+	Comeback  comeback
+	Searches  []searchView
+	Attacked  bool // targets have stages
 }
 
 // WriteHTML writes a page with charts, which needs nothing but itself.
@@ -91,10 +101,11 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	v := pageView{
 		Report: r, Title: "weir bench " + r.Config.Scenario, Headline: r.Config.headline(), Loop: r.Config.loop(),
 		Started: r.Started.Format(time.RFC1123Z), Warnings: r.Warnings(), Config: r.configuration(),
-		Text: text.String(), Distances: r.distributions(), History: r.history(),
+		Text: text.String(), Distances: r.distributions(), History: r.history(), Comeback: r.comeback(),
+		Searches: r.searchViews(), Attacked: r.Config.Scenario == "hostile",
 	}
 	for _, m := range metrics {
-		if figures, ok := r.row(m.name, m.about); ok {
+		if figures, ok := r.row(m.name, m.about); ok && !isOfStage(m.name) {
 			v.Figures = append(v.Figures, figures)
 			if len(r.Targets) > 1 && slices.Contains(compared, m.name) {
 				v.Bars = append(v.Bars, figures)
@@ -112,13 +123,16 @@ func (r *Report) WriteHTML(w io.Writer) error {
 
 // pageTarget is what there is to say about a server, of which figures has everything.
 func (r *Report) pageTarget(i int, figures []row) pageTarget {
-	t := pageTarget{URL: r.Targets[i].URL, Colour: i % pageColours}
+	t := pageTarget{URL: r.Targets[i].URL, Colour: i % pageColours, Stages: r.Targets[i].stageRows()}
 	_, t.Name, _ = strings.Cut(t.URL, "://")
-	for _, name := range []string{"rate", "connect.rate", "p50", "p99", "connect.p50", "connect.p99", "reach", "errors"} {
+	for _, name := range foremost {
 		at := slices.IndexFunc(figures, func(f row) bool { return f.Name == name })
 		opening := strings.HasPrefix(name, "connect.")
 		if at < 0 || figures[at].Cells[i].Value == "" || opening != r.Config.opening() && (opening || name == "rate") {
 			continue
+		}
+		if name == "sendlag.p99" && r.Config.Scenario != "replay" {
+			continue // elsewhere warnings tell
 		}
 		t.Tiles = append(t.Tiles, figures[at].Cells[i])
 	}
@@ -126,11 +140,6 @@ func (r *Report) pageTarget(i int, figures []row) pageTarget {
 		t.Causes = append(t.Causes, causeLines("failed", round.Failures)...)
 		t.Causes = append(t.Causes, causeLines("dropped", round.Drops)...)
 		t.Causes = append(t.Causes, causeLines("not published", round.Refusals)...)
-	}
-	if r.Targets[i].Found != nil {
-		var b strings.Builder
-		r.Targets[i].writeFound(&b, r.Config)
-		t.Found = strings.Trim(b.String(), "\n")
 	}
 	return t
 }
@@ -174,7 +183,7 @@ func (r *Report) configuration() [][2]string {
 	add := func(name, format string, values ...any) {
 		all = append(all, [2]string{name, fmt.Sprintf(format, values...)})
 	}
-	add("connections", "%d in %d workers", c.Connections, c.Workers)
+	add("connections", "%d in %s", c.Connections, counted(c.Workers, "worker"))
 	if c.Rate > 0 {
 		add("rate", "%s", PerSecond.format(c.Rate))
 	} else if !c.opening() {

@@ -74,6 +74,62 @@ func TestReportHTML(t *testing.T) {
 	}
 }
 
+func TestReportHTMLOfAStorm(t *testing.T) {
+	r := sampleReport()
+	r.Config.Scenario = "storm"
+	for n := range 2 { // the second target has none
+		var took Histogram
+		for _, ms := range []int64{0, 100, 200} {
+			took.Record(ms * int64(time.Millisecond))
+		}
+		r.Targets[0].Rounds[n].Latency, r.Targets[0].Rounds[n].Cut = took, 4
+	}
+	r.Targets[0].Rounds[2].Latency = Histogram{}
+	_, script := pageOf(t, r)
+	var c struct {
+		X      []float64
+		Curves [][]*float64
+	}
+	if err := json.Unmarshal([]byte(script("comeback")), &c); err != nil {
+		t.Fatal(err)
+	}
+	last := len(c.X) - 1
+	if last != comebackSteps || math.Abs(c.X[last]-0.2) > 0.001 || c.Curves[1][0] != nil {
+		t.Fatalf("times %v, the other server's curve %v", c.X, c.Curves[1])
+	}
+	for step, want := range map[int]float64{0: 25, last / 4: 25, last/2 + 1: 50, last - 1: 50, last: 75} {
+		if got := *c.Curves[0][step]; got != want {
+			t.Errorf("after %v s %v %% are back, want %v", c.X[step], got, want)
+		}
+	}
+}
+
+func TestReportHTMLOfAttacks(t *testing.T) {
+	r := sampleReport()
+	r.Config.Scenario = "hostile"
+	all := stages()
+	for i := range all {
+		all[i].Due = 2
+		for range 2 {
+			all[i].Latency.Record(int64(i+1) * int64(time.Millisecond))
+		}
+	}
+	all[1].Due, all[1].Attackers, all[1].Bytes, all[1].Outcomes = 3, 2, 4096, map[string]int{"kept open": 2}
+	r.Targets[1].Rounds[0].Stages = all
+	page, _ := pageOf(t, r)
+	for _, want := range []string{
+		`<th scope="row">` + attacks[0].name + `</th>`, ">2 × kept open</td>", ">2.00 KiB</td>", ">2.00 ms<span", ">2.00 ×</td>",
+		`class="bad">1</td>`, "width: 100.0%",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+	if strings.Contains(page, attacks[0].name+".p99") {
+		t.Error("the table of all figures repeats those of stages")
+	}
+}
+
 func TestDistribution(t *testing.T) {
 	var few, many, none Histogram
 	for i := range int64(10) {
@@ -131,7 +187,7 @@ func TestReportHTMLOfText(t *testing.T) {
 	r.Targets[1].Rounds[0].Drops = map[string]int{"closed: " + markup: 2}
 	r.Config.Sources = []string{markup}
 	page, script := pageOf(t, r)
-	if strings.Contains(page, "<img") || strings.Count(page, "</script>") != 5 {
+	if strings.Contains(page, "<img") || strings.Count(page, "</script>") != 7 {
 		t.Error("markup is part of the page")
 	}
 	var targets []struct{ URL string }

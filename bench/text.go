@@ -122,7 +122,7 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 	t := &r.Targets[i]
 	fmt.Fprintf(b, "\n%s\n", t.URL)
 	if t.Found != nil {
-		t.writeFound(b, r.Config)
+		t.Found.write(b, r.Config)
 	}
 	t.writeStages(b)
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -163,6 +163,15 @@ func causeLines(what string, causes map[string]int) (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s: %d × %s", what, causes[cause], cause))
 	}
 	return lines
+}
+
+// causeCounts is what happened how often, in one line.
+func causeCounts(causes map[string]int) string {
+	var all []string
+	for _, cause := range sortedCauses(causes) {
+		all = append(all, fmt.Sprintf("%d × %s", causes[cause], cause))
+	}
+	return strings.Join(all, ", ")
 }
 
 func sortedCauses(causes map[string]int) []string { return slices.Sorted(maps.Keys(causes)) }

@@ -15,9 +15,23 @@ type latencyBar struct {
 	count int64
 }
 
+// counted are the durations that were counted, in order, as exactly as they are known.
+func (h Histogram) counted() (all []latencyBar) {
+	if h.h == nil {
+		return nil
+	}
+	for _, bar := range h.h.Distribution() {
+		if bar.Count > 0 {
+			all = append(all, latencyBar{bar.To, bar.Count})
+		}
+	}
+	return all
+}
+
 // bars are how many durations lie up to each bound, from the shortest to the longest.
 func (h Histogram) bars() (all []latencyBar) {
-	if h.h == nil {
+	rest := h.counted()
+	if len(rest) == 0 {
 		return nil
 	}
 	bounds := func(yield func(int64) bool) {
@@ -27,12 +41,6 @@ func (h Histogram) bars() (all []latencyBar) {
 					return
 				}
 			}
-		}
-	}
-	var rest []latencyBar // of what was counted, in order
-	for _, bar := range h.h.Distribution() {
-		if bar.Count > 0 {
-			rest = append(rest, latencyBar{bar.To, bar.Count})
 		}
 	}
 	for bound := range bounds {

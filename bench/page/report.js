@@ -4,6 +4,8 @@
 	const targets = read("targets");
 	const history = read("history");
 	const distributions = read("distributions") || [];
+	const searches = read("searches") || [];
+	const comeback = read("comeback");
 	const host = document.getElementById("charts");
 	const charts = [];
 
@@ -46,6 +48,8 @@
 		}
 		return all.filter((v) => v >= min && v <= max);
 	};
+	// fitting are the marks of a horizontal axis, every second one, or fewer, where they have no room.
+	const fitting = (u, marks) => marks.filter((_, i) => i % Math.ceil((marks.length * 56) / u.width) === 0);
 	const latencyAxis = Object.assign({ splits: logSplits, filter: (_, splits) => splits }, labels(seconds));
 	const fromZero = { range: (_, _min, max) => [0, (max || 1) * 1.08] };
 
@@ -75,7 +79,7 @@
 			data: [d.x, ...d.curves],
 			options: () => ({
 				scales: { x: { time: false }, y: logarithmic },
-				axes: axes(Object.assign({ splits: () => marks, space: 1 }, labels(percent)), latencyAxis),
+				axes: axes(Object.assign({ splits: (u) => fitting(u, marks), space: 1 }, labels(percent)), latencyAxis),
 				series: [{ label: "percentile", value: shown(percent) }, ...d.curves.map((_, i) => line(called("", i), colour(i), seconds))],
 			}),
 		};
@@ -94,26 +98,91 @@
 		}),
 	});
 
+	// back is a chart of how many connections are back at a time after the cut.
+	const back = () => ({
+		title: "Connections back after the cut",
+		data: [comeback.x, ...comeback.curves],
+		options: () => ({
+			scales: { x: { time: false }, y: { range: [0, 102] } },
+			axes: axes(labels(seconds), labels((v) => v + " %")),
+			series: [{ label: "after", value: shown(seconds) }, ...comeback.curves.map((_, i) => line(called("", i), colour(i), (v) => digits(v) + " %"))],
+		}),
+	});
+
+	// across draws a dashed line at a height, or upright at a place.
+	const across = (scale, at, stroke) => (u) => {
+		if (at == null || !(at >= u.scales[scale].min && at <= u.scales[scale].max)) return;
+		const { left, top, width, height } = u.bbox;
+		const to = u.valToPos(at, scale, true);
+		u.ctx.save();
+		u.ctx.strokeStyle = stroke();
+		u.ctx.lineWidth = devicePixelRatio;
+		u.ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+		u.ctx.beginPath();
+		u.ctx.moveTo(scale === "x" ? to : left, scale === "x" ? top : to);
+		u.ctx.lineTo(scale === "x" ? to : left + width, scale === "x" ? top + height : to);
+		u.ctx.stroke();
+		u.ctx.restore();
+	};
+	const dots = (fill) => ({ paths: () => null, points: { show: true, size: 7, fill, stroke: fill } });
+
+	// tried is a chart of the rounds of a search in their order.
+	const tried = (s) => ({
+		title: "Tried in each round",
+		data: [s.steps.x, s.steps.kept, s.steps.broken],
+		options: () => ({
+			scales: { x: { time: false, range: (_, min, max) => [min - 0.5, max + 0.5] }, y: logarithmic },
+			axes: axes(Object.assign({ incrs: wholeSteps }, labels(digits)), Object.assign({ splits: logSplits, filter: (_, splits) => splits }, labels(short))),
+			series: [{ label: "round", value: shown(digits) },
+				line("bound kept", colour(s.target), digits, dots(colour(s.target))), line("not kept", css("--bad"), digits, dots(css("--bad")))],
+			hooks: { drawClear: [across("y", s.found, () => colour(s.target))] },
+		}),
+	});
+
+	// figures is a chart of what the bound is about by what was tried.
+	const figures = (s) => {
+		const inSeconds = s.unit === "s";
+		const format = inSeconds ? seconds : (v) => digits(v) + (s.unit ? " " + s.unit : "");
+		const extreme = (name) => line(name, colour(s.target), format, { width: 1, dash: [2, 3], points: { show: false } });
+		return {
+			title: s.metric + " by what was tried",
+			data: [s.figures.x, s.figures.median, s.figures.least, s.figures.most],
+			options: () => ({
+				scales: { x: Object.assign({ time: false }, logarithmic), y: inSeconds ? logarithmic : fromZero },
+				axes: axes(Object.assign({ splits: (u, ...more) => fitting(u, logSplits(u, ...more)), filter: (_, splits) => splits, space: 1 }, labels(short)), inSeconds ? latencyAxis : labels(short)),
+				series: [{ label: "tried", value: shown(digits) },
+					line("median", colour(s.target), format, { points: { show: true, size: 5, fill: colour(s.target) } }), extreme("least"), extreme("most")],
+				hooks: { drawClear: [across("y", s.bound, () => css("--bad")), across("x", s.found, () => colour(s.target))] },
+			}),
+		};
+	};
+
 	const has = (curves) => curves.some((c) => (c || []).some((v) => v > 0));
 	const varies = (curves) => new Set(curves.flatMap((c) => c || []).filter((v) => v != null)).size > 1;
-	const specs = distributions.slice(0, 1).map(percentiles);
+	const specs = comeback.x ? [back()] : [];
+	specs.push(...distributions.slice(0, 1).map(percentiles));
 	if (has(history.p50)) {
 		specs.push(overTime("Latency over time", logarithmic, latencyAxis, seconds,
 			[{ name: "p50", curves: history.p50, more: { dash: [5, 4] } }, { name: "p99", curves: history.p99 }]));
 	}
-	if (has(history.rate)) specs.push(overTime("Received per second", fromZero, labels(short), digits, [{ name: "", curves: history.rate }]));
+	if (has(history.rate)) specs.push(overTime(history.rated, fromZero, labels(short), digits, [{ name: "", curves: history.rate }]));
 	if (history.x && history.x.length) {
 		const bars = { paths: uPlot.paths.bars({ size: [0.7, 12] }), points: { show: false }, fill: (u, i) => u.series[i].stroke(u, i) };
 		specs.push(overTime("Errors in each half second", fromZero, Object.assign({ incrs: wholeSteps }, labels(short)), digits, [{ name: "", curves: history.errors, more: bars }]));
 	}
 	if (varies(history.open)) specs.push(overTime("Open connections", fromZero, labels(short), digits, [{ name: "", curves: history.open }]));
 	specs.push(...distributions.slice(1).map(percentiles));
+	searches.forEach((s, i) => {
+		for (const spec of [s.steps.x && tried(s), s.figures.x && figures(s)]) {
+			if (spec) specs.push(Object.assign(spec, { host: document.getElementById("search-" + i) }));
+		}
+	});
 
 	const height = (width) => Math.round(Math.min(280, Math.max(200, width * 0.5)));
 	const draw = (chart) => {
 		if (chart.plot) chart.plot.destroy();
 		const width = chart.place.clientWidth;
-		chart.plot = new uPlot(Object.assign({ width, height: height(width) }, chart.spec.options()), chart.spec.data, chart.place);
+		chart.plot = new uPlot(Object.assign({ width, height: height(width), padding: [null, 24, null, null] }, chart.spec.options()), chart.spec.data, chart.place);
 		chart.plot.root.querySelector("canvas").setAttribute("aria-label", chart.spec.title);
 	};
 	for (const spec of specs) {
@@ -124,7 +193,7 @@
 		const place = document.createElement("div");
 		place.className = "chart";
 		card.append(heading, place);
-		host.append(card);
+		(spec.host || host).append(card);
 		const chart = { spec, place, plot: null };
 		charts.push(chart);
 	}
@@ -134,6 +203,6 @@
 			const width = place.clientWidth;
 			if (width > 0 && width !== plot.width) plot.setSize({ width, height: height(width) });
 		}
-	}).observe(host);
+	}).observe(document.body);
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(draw));
 })();

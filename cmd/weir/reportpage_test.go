@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestReportPageInABrowser(t *testing.T) {
 			b := browser.Open(t, "about:blank")
 			b.Do(t, chromedp.EmulateViewport(width, 800), prefer(scheme), chromedp.Navigate("file://"+file))
 			charts := chromium.Eval[int](t, b, `document.querySelectorAll("canvas").length`)
-			if drawn := chromium.Eval[int](t, b, drawnCharts); charts != 5 || drawn != charts {
+			if drawn := chromium.Eval[int](t, b, drawnCharts); charts != 6 || drawn != charts {
 				t.Errorf("%d wide, %s: %d of %d charts are drawn", width, scheme, drawn, charts)
 			}
 			if got := chromium.Eval[int64](t, b, `document.documentElement.scrollWidth`); got > width {
@@ -71,6 +72,55 @@ func TestReportPageInABrowser(t *testing.T) {
 			}
 			b.WantNoNoise(t)
 		}
+	}
+}
+
+// TestReportPageOfOtherScenarios has the sections that only some scenarios have.
+func TestReportPageOfOtherScenarios(t *testing.T) {
+	address := serveHere(t, "--address", "127.0.0.1:0").address
+	recording := filepath.Join(t.TempDir(), "recording")
+	if err := os.WriteFile(recording, []byte(`{"at_ns":0,"text":"a"}`+"\n"+`{"at_ns":1000000,"text":"b"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := bench.ParseThreshold("p99<50ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := chromium.Start(t)
+	for _, tt := range []struct {
+		config bench.Config
+		find   string // what the page has
+	}{
+		{bench.Config{Scenario: "storm", Duration: 5 * time.Second}, "#charts .card"},
+		{bench.Config{Scenario: "hostile", Rate: 200, Duration: 100 * time.Millisecond}, ".stages tbody tr:nth-child(11)"},
+		{bench.Config{Scenario: "find", Search: "connections", Rate: 100, Bound: bound, Duration: time.Second}, "#search-0 .card:nth-child(2)"},
+		{bench.Config{Scenario: "replay", Recording: recording}, "#charts .card:nth-child(3)"},
+	} {
+		t.Run(tt.config.Scenario, func(t *testing.T) {
+			c := tt.config
+			c.URLs, c.Connections, c.WarmUp, c.Rounds = []string{"ws://" + address + "/echo"}, 20, -1, 1
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // of a search, a part will do
+			defer cancel()
+			report, err := bench.Run(ctx, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "report.html")
+			if err := writeFile(file, report.WriteHTML); err != nil {
+				t.Fatal(err)
+			}
+			for width, scheme := range map[int64]string{360: "dark", 1280: "light"} {
+				b := browser.Open(t, "about:blank")
+				b.Do(t, chromedp.EmulateViewport(width, 800), prefer(scheme), chromedp.Navigate("file://"+file))
+				if got := chromium.Eval[int](t, b, `document.querySelectorAll("`+tt.find+`").length`); got == 0 {
+					t.Errorf("%d wide: there is no %s", width, tt.find)
+				}
+				if got := chromium.Eval[int64](t, b, `document.documentElement.scrollWidth`); got > width {
+					t.Errorf("%d wide: the page is %d wide", width, got)
+				}
+				b.WantNoNoise(t)
+			}
+		})
 	}
 }
 
