@@ -97,6 +97,13 @@ func (c *echoConn) receive(op frame.Opcode, payload []byte, at int64) {
 	s, start, known, whole := e.stamps.find(payload)
 	own := known && s.sender == c.index && s.number < c.sent
 	good := own && whole && start == 0 && len(payload) == e.job.Config.PayloadBytes && op == e.op
+	if known && s.sender != c.index {
+		e.tick.Errors++
+		if e.contains(s.due) {
+			e.tally.Foreign++
+		}
+		return // what is due here may still come
+	}
 	if !own {
 		if c.flying <= 0 || c.sequence.next == c.sent {
 			e.tally.Unasked++

@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -156,6 +159,47 @@ func TestEchoGreeted(t *testing.T) {
 	_, r := mustRun(t, c)
 	if got := faults(&r.Tally); got.Unasked+got.Wrong != 4 {
 		t.Errorf("faults %+v; want 4 messages that nobody asked for", got)
+	}
+}
+
+// TestEchoOfABroadcastServer has a server that hands every message to all connections: what
+// others have sent is counted as that, and does not stand for what is lost.
+func TestEchoOfABroadcastServer(t *testing.T) {
+	var mu sync.Mutex
+	all := make(map[int64]*websocket.Conn)
+	url := hold(t, anybody, func(n int64, c *websocket.Conn) {
+		mu.Lock()
+		all[n] = c
+		mu.Unlock()
+		for {
+			kind, message, err := c.ReadMessage()
+			mu.Lock()
+			if err != nil {
+				delete(all, n)
+				mu.Unlock()
+				return
+			}
+			for _, to := range all {
+				_ = to.WriteMessage(kind, message) // its reader notices if it has gone
+			}
+			mu.Unlock()
+		}
+	})
+	for _, rate := range []float64{0, 400} {
+		c := quick(url)
+		c.Rate, c.PayloadBytes = rate, stampBytes
+		report, r := mustRun(t, c)
+		got := faults(&r.Tally)
+		most := uint64(c.Connections-1) * r.Sent
+		if got != (fault{Foreign: got.Foreign}) || uint64(r.Latency.Count()) != r.Sent {
+			t.Errorf("at a rate of %v: faults %+v, %d of %d came back", rate, got, r.Latency.Count(), r.Sent)
+		}
+		if got.Foreign > most || got.Foreign <= most/2 { // the round ends with the last reply, before its copies
+			t.Errorf("at a rate of %v: %d messages of others, want %d or a little less", rate, got.Foreign, most)
+		}
+		if w := report.Warnings(); !slices.ContainsFunc(w, func(s string) bool { return strings.Contains(s, "fanout is the scenario for it") }) {
+			t.Errorf("at a rate of %v the warnings are %q", rate, w)
+		}
 	}
 }
 

@@ -98,10 +98,12 @@ func mustRun(t *testing.T, c Config) (*Report, *Round) {
 }
 
 // A fault is how often something went wrong.
-type fault struct{ Lost, Late, Reordered, Wrong, Duplicate, Unasked, Unsent, Failed, Dropped uint64 }
+type fault struct {
+	Lost, Late, Reordered, Wrong, Duplicate, Foreign, Unasked, Unsent, Failed, Dropped uint64
+}
 
 func faults(t *Tally) fault {
-	return fault{t.Lost, t.Late, t.Reordered, t.Wrong, t.Duplicate, t.Unasked, t.Unsent, total(t.Failures), total(t.Drops)}
+	return fault{t.Lost, t.Late, t.Reordered, t.Wrong, t.Duplicate, t.Foreign, t.Unasked, t.Unsent, total(t.Failures), total(t.Drops)}
 }
 
 // longer is how many durations are at least d.

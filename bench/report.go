@@ -153,6 +153,7 @@ var metrics = append([]metric{
 	{"reordered", Count, "messages that came behind later ones", count(func(t *Tally) uint64 { return t.Reordered })},
 	{"wrong", Count, "messages with something else in their place", count(func(t *Tally) uint64 { return t.Wrong })},
 	{"duplicate", Count, "messages that came again", count(func(t *Tally) uint64 { return t.Duplicate })},
+	{"foreign", Count, "messages that other connections had sent", count(func(t *Tally) uint64 { return t.Foreign })},
 	{"unasked", Count, "messages that nobody asked for", count(func(t *Tally) uint64 { return t.Unasked })},
 	{"unsent", Count, "messages that could not be sent", count(func(t *Tally) uint64 { return t.Unsent })},
 	{"cut", Count, "connections cut", count(func(t *Tally) uint64 { return t.Cut })},

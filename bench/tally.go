@@ -37,13 +37,14 @@ type Tally struct {
 	ReceivedBytes uint64 `json:"received_bytes"`
 	// Of those expected: Lost never came, Late came after they had been given up, and
 	// Reordered came behind others that were sent later. In place of Wrong came
-	// something else. Duplicate came once more, and Unasked is what was not expected
-	// at all.
+	// something else. Duplicate came once more, Foreign is what another connection of
+	// echo had sent, and Unasked what was not expected at all.
 	Lost      uint64 `json:"lost"`
 	Late      uint64 `json:"late"`
 	Reordered uint64 `json:"reordered"`
 	Wrong     uint64 `json:"wrong"`
 	Duplicate uint64 `json:"duplicate"`
+	Foreign   uint64 `json:"foreign"`
 	Unasked   uint64 `json:"unasked"`
 
 	// Subscribers is how many connections a publication was to reach; only for fanout. First,
@@ -88,7 +89,7 @@ type ClientCost struct {
 
 // errors is how many things went wrong.
 func (t *Tally) errors() uint64 {
-	n := t.missing() + t.Lost + t.Late + t.Reordered + t.Wrong + t.Duplicate + t.Unasked + t.Unsent
+	n := t.missing() + t.Lost + t.Late + t.Reordered + t.Wrong + t.Duplicate + t.Foreign + t.Unasked + t.Unsent
 	for _, causes := range []map[string]int{t.Failures, t.Drops} {
 		for _, count := range causes {
 			n += uint64(count)
@@ -114,7 +115,7 @@ func (t *Tally) add(o *Tally) {
 		{&t.Received, &o.Received}, {&t.ReceivedBytes, &o.ReceivedBytes},
 		{&t.Lost, &o.Lost}, {&t.Late, &o.Late}, {&t.Reordered, &o.Reordered},
 		{&t.Cut, &o.Cut}, {&t.Arrived, &o.Arrived}, {&t.Departed, &o.Departed},
-		{&t.Wrong, &o.Wrong}, {&t.Duplicate, &o.Duplicate}, {&t.Unasked, &o.Unasked},
+		{&t.Wrong, &o.Wrong}, {&t.Duplicate, &o.Duplicate}, {&t.Foreign, &o.Foreign}, {&t.Unasked, &o.Unasked},
 	} {
 		*pair[0] += *pair[1]
 	}

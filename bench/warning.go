@@ -24,6 +24,9 @@ func (r *Report) Warnings() []string {
 		if lag, _ := t.metric("sendlag.p99"); len(r.Config.Publishing.URLs) > 0 && lag.Most > tardy.Seconds() {
 			warn("%s: publishers wait for the answer to each post; with more publishers they would be less late", t.URL)
 		}
+		if foreign, _ := t.metric("foreign"); foreign.Value > 0 {
+			warn("%s: connections got what others had sent: if this server hands messages to everyone, fanout is the scenario for it", t.URL)
+		}
 		if others := usedByOthers(t.Rounds); others > busyOthers {
 			warn("%s: other programs on this machine used %.1f processors", t.URL, others)
 		}
