@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
-	"math/big"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/weirws/weir/engine"
 )
 
 const (
@@ -51,7 +46,7 @@ func cert(_ context.Context, args []string, stdout, _ io.Writer) error {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}
 	}
 	end := time.Now().Add(time.Duration(days) * dayTime)
-	certificate, key, err := selfSigned(hosts, end)
+	certificate, key, err := engine.SelfSigned(end, hosts...)
 	if err != nil {
 		return err
 	}
@@ -67,44 +62,4 @@ func cert(_ context.Context, args []string, stdout, _ io.Writer) error {
 func isHost(s string) bool {
 	addr, err := netip.ParseAddr(s)
 	return err == nil && addr.Zone() == "" || err != nil && len(s) <= 253 && hostName.MatchString(s)
-}
-
-// selfSigned makes a key and a certificate for hosts that it signs, both in PEM: for
-// servers, and for clients that have to show one.
-func selfSigned(hosts []string, end time.Time) (certificate, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a key: %w", err)
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a serial number: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{Organization: []string{"weir cert, for development"}, CommonName: hosts[0]},
-		NotBefore:    time.Now().Add(-time.Hour), // clocks differ
-		NotAfter:     end,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-
-		BasicConstraintsValid: true,
-	}
-	for _, host := range hosts {
-		if addr, err := netip.ParseAddr(host); err == nil {
-			template.IPAddresses = append(template.IPAddresses, addr.AsSlice())
-		} else {
-			template.DNSNames = append(template.DNSNames, host)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a certificate: %w", err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, fmt.Errorf("encoding the key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
 }

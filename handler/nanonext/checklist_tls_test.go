@@ -1,13 +1,9 @@
 package nanonext_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -22,27 +18,17 @@ import (
 // trusts.
 func newCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	certificate, key, err := engine.SelfSigned(time.Now().Add(time.Hour), "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, pool
+	pool.AddCert(pair.Leaf)
+	return pair, pool
 }
 
 // dialTLS opens a connection over TLS.
