@@ -186,11 +186,16 @@ func (c Config) validate() error {
 	refuse(c.Workers > 1 && len(c.WorkerCommand) == 0, "more than one worker needs a WorkerCommand")
 	if most := connectionsPerWorker(); c.Workers > 0 {
 		refuse((c.Connections+c.loaders()-1)/c.loaders() > most,
-			"%d connections in %d workers are too many for the limit of descriptors, which is %d connections for each", c.Connections, c.Workers, most)
+			"%d connections in %s are too many for the limit of descriptors, which is %d connections for each", c.Connections, counted(c.Workers, "worker"), most)
 	}
 	for _, s := range c.Sources {
-		_, err := netip.ParseAddr(s)
+		addr, err := netip.ParseAddr(s)
 		refuse(err != nil, "the source %q is not an IP address", s)
+		refuse(err == nil && !isHere(addr), "the source %s is not an address of this machine", s)
+	}
+	for _, pid := range c.PIDs {
+		_, err := sampleProcess(pid)
+		errs = append(errs, err)
 	}
 	refuse(c.Scenario == "hostile" && (c.Attackers < 1 || c.Attackers > mostAttackers), "%d attackers are not from 1 to %d", c.Attackers, mostAttackers)
 	errs = append(errs, c.validateTLS(), c.validateFind(), c.Publishing.validate(c))
@@ -216,6 +221,15 @@ func connectionsPerWorker() int {
 		return 1000 // there is no system where this happens, or that allows less
 	}
 	return max(1, int(min(limit.Cur, 1<<30))-reservedDescriptors)
+}
+
+// isHere reports whether addr is an address of this machine.
+func isHere(addr netip.Addr) bool {
+	c, err := net.ListenPacket("udp", netip.AddrPortFrom(addr, 0).String())
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRNOTAVAIL)
+	}
+	return c.Close() == nil
 }
 
 // source is the local address of connection i to a server; the zero value leaves the

@@ -16,6 +16,9 @@ import (
 // userHz is the unit of /proc/stat on Linux: ticks per second.
 const userHz = 100
 
+// shortestUse is the time of which the use of processors means something: twenty ticks.
+const shortestUse = 20 * time.Second / userHz
+
 // A sample is what the counters show at one moment.
 type sample struct {
 	at      time.Time
@@ -30,6 +33,8 @@ type processSample struct {
 	rss      int64  // bytes
 }
 
+// takeSample tells what a process and the machine have used. With an error it still has what
+// the machine has.
 func takeSample(pid int) (sample, error) {
 	p, err := sampleProcess(pid)
 	return sample{at: time.Now(), process: p, machine: machineTime()}, err

@@ -13,23 +13,43 @@ const mostDialling = 256
 
 // A ramp opens connections.
 type ramp struct {
-	s     *session
-	slots chan struct{} // one for each handshake under way
+	s       *session
+	stopped func() bool
+	slots   chan struct{} // one for each handshake under way
 }
 
-func newRamp(s *session) *ramp {
-	return &ramp{s: s, slots: make(chan struct{}, mostDialling)}
+func newRamp(s *session, stopped func() bool) *ramp {
+	return &ramp{s: s, stopped: stopped, slots: make(chan struct{}, mostDialling)}
 }
 
-// dial opens connection i, when there is a slot for it; its handshake time counts from
-// due.
+// take waits for a slot, and reports false if it is not wanted any more.
+func (r *ramp) take() bool {
+	select {
+	case r.slots <- struct{}{}:
+		return true
+	default:
+	}
+	for !r.stopped() {
+		select {
+		case r.slots <- struct{}{}:
+			return true
+		case <-time.After(sweepInterval):
+		}
+	}
+	return false
+}
+
+// dial opens connection i, when there is a slot for it and unless it is not wanted any more;
+// its handshake time counts from due.
 func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 	s := r.s
 	from, err := s.job.Config.source(s.job.URL, s.job.First+i)
 	if err != nil {
 		return err
 	}
-	r.slots <- struct{}{}
+	if !r.take() {
+		return nil
+	}
 	s.engine.DialAsync(s.job.URL, h, s.dialOptions(from), func(_ *engine.Conn, err error) {
 		took := now() - due
 		s.mu.Lock()
@@ -50,10 +70,12 @@ func (r *ramp) dial(i int, h handler.Handler, due int64) error {
 }
 
 // wait waits until no handshake is under way, which takes no longer than their
-// timeout.
+// timeout, or none is wanted any more.
 func (r *ramp) wait() {
 	for range cap(r.slots) {
-		r.slots <- struct{}{}
+		if !r.take() {
+			return
+		}
 	}
 	for range cap(r.slots) {
 		<-r.slots
@@ -81,16 +103,17 @@ func (s *session) awaitTurn(i int, began int64, stopped func() bool) (due int64,
 }
 
 // openAll opens the connections of a round, unless stopped says that they are not
-// wanted any more.
+// wanted any more. The scenario makes the handlers of all of them.
 func (s *session) openAll(sc scenario, stopped func() bool) error {
-	r := newRamp(s)
+	r := newRamp(s, stopped)
 	began, used := now(), cpuTime()
 	for i := range sc.size() {
+		h := sc.handler(i)
 		due, ok := s.awaitTurn(i, began, stopped)
 		if !ok {
-			break
+			continue
 		}
-		if err := r.dial(i, sc.handler(i), due); err != nil {
+		if err := r.dial(i, h, due); err != nil {
 			return err
 		}
 	}

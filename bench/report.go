@@ -172,7 +172,12 @@ var metrics = append([]metric{
 	{"server.cpu.connection", Seconds, "CPU time of the server for each connection opened", func(r *Round) (float64, bool) {
 		return perItem(r, func(s *ServerCost) time.Duration { return s.CPUPerConnection })
 	}},
-	{"server.rss.connection", Bytes, "memory that the server grew by for each connection", server(func(s *ServerCost) float64 { return s.RSSPerConnection })},
+	{"server.rss.connection", Bytes, "memory that the server grew by for each connection", func(r *Round) (float64, bool) {
+		if r.Server == nil { // one that has shrunk was giving back what it had before
+			return 0, false
+		}
+		return r.Server.RSSPerConnection, r.Server.RSSPerConnection >= 0
+	}},
 	{"server.switches", Count, "context switches of the server", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
 }, stageMetrics()...)
 

@@ -33,6 +33,28 @@ func sampleReport() *Report {
 	return r
 }
 
+// TestReportTellsNoNonsense has rounds too short for the clock of processors, and a server
+// that gave memory back.
+func TestReportTellsNoNonsense(t *testing.T) {
+	r := sampleReport()
+	for n := range r.Targets[0].Rounds {
+		round := &r.Targets[0].Rounds[n]
+		round.Measured, round.Clients[0].CPU = shortestUse/2, 2
+		round.Server = &ServerCost{RSSPerConnection: -4096}
+	}
+	if warnings := r.Warnings(); len(warnings) != 0 {
+		t.Errorf("warnings %q", warnings)
+	}
+	if m, ok := r.Targets[0].metric("server.rss.connection"); ok {
+		t.Errorf("the server grew by %+v", m)
+	}
+	for _, bound := range []string{"lost<NaN", "lost<Inf", "p99<NaN", "lost<", "lost<1ms"} {
+		if _, err := ParseThreshold(bound); err == nil {
+			t.Errorf("%s is a threshold", bound)
+		}
+	}
+}
+
 func TestReportText(t *testing.T) {
 	var b strings.Builder
 	if err := sampleReport().WriteText(&b); err != nil {

@@ -90,9 +90,7 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 		return nil, err
 	}
 	defer d.workers.end()
-	if d.before, err = takeSample(d.pid); err != nil {
-		return nil, err
-	}
+	d.before = d.sample()
 	seed := rand.Uint64()
 	for i := range c.Workers {
 		first, count := c.share(i)
@@ -117,10 +115,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 	}); err != nil {
 		return nil, err
 	}
-	var err error
-	if d.full, err = takeSample(d.pid); err != nil {
-		return nil, err
-	}
+	d.full = d.sample()
 	published, err := d.load(ctx, opened)
 	if err != nil {
 		return nil, err
@@ -158,7 +153,6 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 	d.progress.Phase, d.progress.Since = "running", time.Now()
 
 	var samples [2]sample
-	var errs [2]error
 	done := make(chan struct{})
 	ended := make(chan struct{}) // closed once all workers have ended the measured time
 	go func() {                  // ends at the latest with what is measured
@@ -168,7 +162,7 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 			case <-time.After(time.Duration(at - now())):
 			case <-ended:
 			}
-			samples[i], errs[i] = takeSample(d.pid)
+			samples[i] = d.sample()
 		}
 	}()
 	var published []publications
@@ -182,12 +176,16 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 	close(ended)
 	<-done
 	d.first, d.last = samples[0], samples[1]
-	for _, e := range append(errs[:], err) {
-		if e != nil {
-			return nil, e
-		}
+	return published, err
+}
+
+// sample takes a sample. A process of the server that has ended is not known from then on.
+func (d *director) sample() sample {
+	s, err := takeSample(d.pid)
+	if err != nil {
+		d.pid = 0
 	}
-	return published, nil
+	return s
 }
 
 // gather takes the events of the workers until each of them has sent one that is
@@ -225,7 +223,9 @@ func (d *director) cost(r *Round, opened int) {
 		return
 	}
 	server := d.last.process.cpu - d.first.process.cpu
-	r.MachineCPU = float64(d.last.machine-d.first.machine) / float64(wall)
+	if wall >= shortestUse {
+		r.MachineCPU = float64(d.last.machine-d.first.machine) / float64(wall)
+	}
 	if d.pid == 0 {
 		return
 	}

@@ -20,7 +20,8 @@ import (
 type scenario interface {
 	// size is how many connections this worker opens.
 	size() int
-	// handler is that of connection i, which is about to be dialled.
+	// handler makes that of connection i. It is called for each of them, in turn; the
+	// connection is dialled then, unless the round has been stopped.
 	handler(i int) handler.Handler
 	// start begins the load.
 	start()

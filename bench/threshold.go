@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func (t *Threshold) UnmarshalText(text []byte) (err error) {
 func parseBound(text string, u Unit) (float64, error) {
 	if u != Seconds {
 		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return 0, fmt.Errorf("%q is not a number", text)
 		}
 		return v, nil

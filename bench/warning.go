@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,7 +18,10 @@ const (
 func (r *Report) Warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	for _, t := range r.Targets {
+	for i, t := range r.Targets {
+		if i < len(r.Config.PIDs) && slices.ContainsFunc(t.Rounds, func(r Round) bool { return r.Server == nil }) {
+			warn("%s: process %d ended; what the server needed is not known for all rounds", t.URL, r.Config.PIDs[i])
+		}
 		for _, limit := range clientLimits(t.Rounds, r.Machine.Processors) {
 			warn("%s: %s", t.URL, limit)
 		}
@@ -49,7 +53,9 @@ func clientLimits(rounds []Round, processors int) (all []string) {
 	var lag time.Duration
 	for i := range rounds {
 		for _, c := range rounds[i].Clients {
-			worker = max(worker, c.CPU)
+			if rounds[i].Measured >= shortestUse {
+				worker = max(worker, c.CPU)
+			}
 		}
 		machine = max(machine, rounds[i].MachineCPU)
 		lag = max(lag, rounds[i].SendLag.At(99))
