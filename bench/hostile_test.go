@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"log/slog"
 	"net"
 	"net/url"
@@ -135,6 +136,28 @@ func TestHostile(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in: %s", want, &text)
 		}
+	}
+}
+
+// TestHostileWithoutControlGroup has a stage of which nothing came back: that is worse than
+// any ratio of those that did.
+func TestHostileWithoutControlGroup(t *testing.T) {
+	r := Round{Tally: Tally{Stages: stages()}}
+	for i := range r.Stages {
+		r.Stages[i].Due = 1
+		r.Stages[i].Latency.Record(1000)
+	}
+	report := Report{Targets: []Target{{URL: "ws://a/", Rounds: []Round{r}}}}
+	bound, err := ParseThreshold("worst.ratio<5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Check([]Threshold{bound}); err != nil {
+		t.Error(err)
+	}
+	r.Stages[1].Latency = Histogram{}
+	if err := report.Check([]Threshold{bound}); !errors.Is(err, ErrThreshold) {
+		t.Errorf("with a stage of which nothing came back: %v", err)
 	}
 }
 

@@ -15,6 +15,9 @@ func stageMetrics() []metric {
 	all := []metric{{"worst.ratio", Ratio, "p99 of the control group in the worst stage, to what it was before the attacks", func(r *Round) (float64, bool) {
 		most, known := 0.0, false
 		for i := range r.Stages {
+			if r.Stages[i].Latency.Count() == 0 && r.Stages[i].Missing() > 0 {
+				return 0, false // nothing came back at all, which has no ratio
+			}
 			if v, ok := r.ratio(i); ok {
 				most, known = max(most, v), true
 			}
