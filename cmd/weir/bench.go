@@ -14,7 +14,7 @@ import (
 )
 
 // loadTest is the command bench: it loads servers and tells how they did. An interrupt
-// ends the run, with the results so far.
+// ends the run, with the results so far, and a second one the program.
 func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "record" {
 		return record(ctx, args[1:], stdout)
@@ -25,6 +25,7 @@ func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal is not caught
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot start workers: %w", err)
@@ -68,10 +69,10 @@ func noConnection(r *bench.Report) error {
 // command: people have no use for it.
 const benchWorker = "bench-worker"
 
-// workForBench is one worker, and returns the exit code. An interrupt of the terminal is
-// for its parent, which tells it to stop.
+// workForBench is one worker, and returns the exit code. A signal to all of a terminal or a
+// group is for its parent, which tells it to stop.
 func workForBench(in io.Reader, out io.Writer) int {
-	signal.Ignore(os.Interrupt)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	if bench.Worker(in, out) != nil {
 		return exitFailed // the parent has been told why
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +31,7 @@ type benchOptions struct {
 // between and behind them.
 func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	var o benchOptions
-	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs := flag.NewFlagSet("bench SCENARIO URL", flag.ContinueOnError)
 	benchLoadFlags(fs, &o.config)
 	benchPublishFlags(fs, &o.config)
 	benchRunFlags(fs, &o)
@@ -68,13 +70,49 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	if replaying := words[0] == "replay"; replaying != given(fs, "recording") {
 		return o, usagef("--recording with a file of weir bench record is what replay needs, and replay only")
 	}
+	if err := checkFlagsOf(words[0], fs); err != nil {
+		return o, err
+	}
 	o.config.URLs = append([]string{words[1]}, o.config.URLs...)
-	return o, nil
+	return o, o.checkFiles()
+}
+
+// flagsOf are the flags that only some scenarios have a use for.
+var flagsOf = map[string][]string{
+	"attackers":  {"hostile"},
+	"in-flight":  {"echo", "find"},
+	"publishers": {"fanout"},
+	"search":     {"find"},
+	"speed":      {"replay"},
+}
+
+// checkFlagsOf returns an error if a flag was given that would change nothing.
+func checkFlagsOf(scenario string, fs *flag.FlagSet) (err error) {
+	fs.VisitAll(func(f *flag.Flag) {
+		if users := flagsOf[f.Name]; err == nil && users != nil && given(fs, f.Name) && !slices.Contains(users, scenario) {
+			err = usagef("%s has no use for --%s, only %s", scenario, f.Name, join(users, "and"))
+		}
+	})
+	if err == nil && given(fs, "in-flight") && given(fs, "rate") {
+		err = usagef("--in-flight is for messages that replies bring on, and --rate for those that come by the clock; give one of them")
+	}
+	return err
+}
+
+// checkFiles returns an error for a file that could not be written once the run is over.
+func (o benchOptions) checkFiles() error {
+	for _, path := range []string{o.json, o.csv, o.html} {
+		dir := filepath.Dir(path)
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return usagef("%s cannot be written: %s is no directory; make it, or give another name", path, dir)
+		}
+	}
+	return nil
 }
 
 // printScenarios completes the usage.
 func printScenarios(w io.Writer) {
-	fmt.Fprint(w, "\nusage: weir bench SCENARIO URL [flags]\n\n")
+	fmt.Fprint(w, "\nThe scenarios:\n\n")
 	for _, name := range bench.Scenarios() {
 		fmt.Fprintf(w, "  %-8s %s\n", name, bench.Describe(name))
 	}

@@ -45,7 +45,10 @@ func (p *progressLine) show(now bench.Progress) {
 		line += ", trying " + now.Trying
 	}
 	if now.Phase != "connecting" {
-		line += fmt.Sprintf(", %.0f/s, p50 %v, p99 %v", now.Rate, now.P50.Round(time.Microsecond), now.P99.Round(time.Microsecond))
+		line += fmt.Sprintf(", %.0f/s", now.Rate)
+	}
+	if now.P99 > 0 { // otherwise nothing has come, or it has no latency
+		line += fmt.Sprintf(", p50 %v, p99 %v", now.P50.Round(time.Microsecond), now.P99.Round(time.Microsecond))
 	}
 	if now.Errors > 0 {
 		line += fmt.Sprintf(", errors %d", now.Errors)
