@@ -54,6 +54,7 @@
 //	                          are gone. R is "history": they have left it; or "epoch": what the
 //	                          client has seen was another epoch, how much of that it has missed
 //	                          is not known, and this one is sent from its beginning
+//	{"type":"missed","topic":T,"count":N}                  N messages were dropped, see below
 //	{"type":"more","topic":T,"epoch":E,"offset":N}         the connection is not subscribed,
 //	                          because too much history is under way to it: resume from N, now
 //	                          that this has been read
@@ -61,8 +62,21 @@
 //	{"type":"presence","topic":T,"subscribers":N}
 //	{"type":"published",…}, {"type":"info",…}, {"type":"pong"}
 //	{"type":"error","op":…,"topic":…,"code":C,"text":…}    C is malformed, bad-topic, bad-offset,
-//	                          no-data, forbidden, subscribed, not-subscribed, too-many-topics,
-//	                          too-many-subscriptions or busy; nothing has changed
+//	                          no-data, forbidden, subscribed, not-subscribed, dropping,
+//	                          too-many-topics, too-many-subscriptions or busy; nothing has changed
+//
+// # Slow subscribers
+//
+// A client that reads too slowly is closed with 1008, whatever the policy elsewhere: nothing is
+// dropped for it, and it resumes. With ?slow=drop-newest, ?slow=drop-oldest or ?slow=conflate in
+// the path it stays connected, and messages of its subscriptions are dropped as
+// handler.SlowPolicy says; a topic has one key, so conflate keeps the newest message of each. Its
+// client sees by the offsets where something is missing, and once it reads again "missed" tells
+// how many: what comes of a topic behind "subscribed", what gaps and what "missed" messages say
+// are together all that was published, when the client has caught up. "missed" overtakes
+// messages that wait, as all replies do. If the connection ends before that, the
+// offsets alone tell, and a resumption begins behind the last message seen. Such a connection
+// cannot unsubscribe: what it would be told in turn might be dropped.
 //
 // # Tokens
 //
@@ -91,8 +105,7 @@
 // order includes them. The answer to "unsubscribe" goes this way too. If the engine is too
 // busy for them, the connection is closed with 1013.
 //
-// The engine drops nothing for a connection of the feed: one that reads too slowly is closed
-// with 1008, whatever the policy elsewhere. Its client comes back and resumes.
+// That is so unless the client has asked for a policy that drops.
 //
 // # What will hurt
 //

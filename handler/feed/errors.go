@@ -32,6 +32,8 @@ var (
 	errForbidden     = &failure{"forbidden", "the token does not allow this topic, or has expired", 403}
 	errSubscribed    = &failure{"subscribed", "the connection is subscribed to the topic already", 409}
 	errNotSubscribed = &failure{"not-subscribed", "the connection is not subscribed to the topic", 409}
+	errDropping      = &failure{"dropping", "a connection with ?slow= does not unsubscribe; it is closed instead", 409}
+	errBadSlow       = &failure{"bad-slow", "slow must be drop-newest, drop-oldest or conflate", 400}
 	errManyTopics    = &failure{"too-many-topics", "the server has as many topics as it may have", 503}
 	errBusy          = &failure{"busy", "more is being published than the server can hand out", 503}
 	errManySubs      = &failure{"too-many-subscriptions", "the connection has as many subscriptions as it may have", 503}

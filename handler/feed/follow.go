@@ -93,8 +93,11 @@ func (f *Feed) followInTurn(s *session, t *topic, at cursor) *failure {
 // unfollow ends a subscription. The reply comes behind the last message.
 func (f *Feed) unfollow(s *session, name string) *failure {
 	i := slices.Index(s.topics, name)
-	if i < 0 {
+	switch {
+	case i < 0:
 		return errNotSubscribed
+	case s.drops:
+		return errDropping
 	}
 	s.topics = slices.Delete(s.topics, i, i+1)
 	s.parted = true

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ const secret = "the secret of the tests, which is long enough"
 type server struct {
 	*feed.Feed
 	address string
+	dialer  *websocket.Dialer
 }
 
 // start starts a server that ends with the test.
@@ -41,7 +43,9 @@ func start(t testing.TB, o feed.Options, eo engine.Options) *server {
 	eo.Mux.Handle("/feed", f)
 	eo.Mux.Handle("*", f)
 	eo.HTTP = f
-	eo.Address = "127.0.0.1:0"
+	if eo.Network != "unix" {
+		eo.Address = "127.0.0.1:0"
+	}
 	eo.Loops = cmp.Or(eo.Loops, 2)
 	eo.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	e, err := engine.New(eo)
@@ -60,7 +64,13 @@ func start(t testing.TB, o feed.Options, eo engine.Options) *server {
 	if eo.Mode == engine.Service {
 		service(t, e)
 	}
-	return &server{Feed: f, address: e.Addr().String()}
+	at := e.Addr()
+	dial := func(string, string) (net.Conn, error) { return net.Dial(at.Network(), at.String()) }
+	address := at.String()
+	if eo.Network == "unix" {
+		address = "localhost" // which nobody looks up
+	}
+	return &server{Feed: f, address: address, dialer: &websocket.Dialer{NetDial: dial}}
 }
 
 // service calls Service until the test ends.
@@ -176,7 +186,7 @@ type client struct {
 // dial opens a connection and closes it when the test ends.
 func (s *server) dial(t testing.TB, path string) *client {
 	t.Helper()
-	conn, _, err := websocket.DefaultDialer.Dial("ws://"+s.address+path, nil)
+	conn, _, err := s.dialer.Dial("ws://"+s.address+path, nil)
 	if err != nil {
 		t.Fatalf("dialing %s: %v", path, err)
 	}

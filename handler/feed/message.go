@@ -81,6 +81,11 @@ type (
 		Type  string `json:"type"`
 		Topic string `json:"topic"`
 	}
+	missedReply struct {
+		Type  string `json:"type"`
+		Topic string `json:"topic"`
+		Count int    `json:"count"`
+	}
 	presenceReply struct {
 		Type        string `json:"type"`
 		Topic       string `json:"topic"`

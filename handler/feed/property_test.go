@@ -169,7 +169,7 @@ func (w *wanderer) readUntilPong() {
 // said is what the server says.
 type said struct {
 	Type, Topic, Epoch, Text, Reason string
-	Offset, From, To                 uint64
+	Offset, From, To, Count          uint64
 }
 
 // read reads one message and checks it.
@@ -307,7 +307,10 @@ func TestNothingIsLostAndNothingComesTwice(t *testing.T) {
 }
 
 func TestReaderThatWasTooSlowResumes(t *testing.T) {
-	s := start(t, feed.Options{HistoryCount: 1, ReplayBytes: 50_000}, engine.Options{SlowPolicy: handler.DropNewest, OutboxSoftBytes: 100_000, OutboxHardBytes: 200_000})
+	s := start(t, feed.Options{HistoryCount: 1, ReplayBytes: 50_000}, engine.Options{
+		SlowPolicy: handler.DropNewest, Topics: []engine.TopicOptions{{Pattern: ">", SlowPolicy: handler.DropOldest}}, // not for the feed
+		OutboxSoftBytes: 100_000, OutboxHardBytes: 200_000,
+	})
 	tr := &truth{topics: make(map[string]map[uint64]string)}
 	w := newWanderer(t, s, tr, 0, "a")
 	w.connect("a")

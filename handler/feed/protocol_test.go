@@ -44,7 +44,7 @@ func TestRefusedPaths(t *testing.T) {
 		"/other": 404, "/feeds": 404, "/": 404, "/feed//": 404, "/feed/a/b": 400, "/feed/a..b": 400, "/feed/*": 400,
 		"/feed/" + strings.Repeat("a", 201): 400,
 		"/feed/a?since=x":                   400, "/feed/a?since=-1": 400, "/feed/a?since=": 400, "/feed/a?since=1": 400,
-		"/feed/a?since=2&epoch=" + epoch: 400, "/feed/b": 503, "/feed/a?token=nobody's": 401,
+		"/feed/a?slow=": 400, "/feed?slow=disconnect": 400, "/feed/a?since=2&epoch=" + epoch: 400, "/feed/b": 503, "/feed/a?token=nobody's": 401,
 	} {
 		if got := s.refused(t, path); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

@@ -26,6 +26,7 @@ type session struct {
 	subscribe right
 	topics    []string // subscribed to
 	parted    bool     // has ever unsubscribed, see doc.go
+	drops     bool     // its client has chosen to miss messages rather than be closed
 
 	// How far the client is known to have read the history that it was sent.
 	sent  uint64          // bytes
@@ -67,10 +68,14 @@ func (f *Feed) OnOpen(c handler.Conn, r *handler.Request) error {
 		refusal.Header.Set("WWW-Authenticate", "Bearer")
 		return refusal
 	}
+	policy, known := slowPolicyOf(query)
+	if !known {
+		return handler.Refuse(errBadSlow.status, errBadSlow.text)
+	}
+	s.drops = policy != handler.Disconnect
 	f.attach(c.Hub())
 	c.SetValue(s)
-	// A client that is closed resumes; one for which messages are dropped has a gap.
-	_ = c.SetSlowPolicy(handler.Disconnect) // an engine that has ended sends nothing
+	_ = c.SetSlowPolicy(policy) // an engine that has ended sends nothing
 	if name == "" {
 		return nil
 	}
@@ -93,6 +98,19 @@ func topicOf(path string) (topic string, ok bool) {
 	}
 	topic, ok = strings.CutPrefix(rest, "/")
 	return topic, ok && topic != ""
+}
+
+// slowPolicyOf returns what is to happen to messages for a client that reads too slowly. It
+// reports false for what is none of the possibilities. A client that is closed resumes; one for
+// which messages are dropped has a gap, and so that has to be asked for.
+func slowPolicyOf(query url.Values) (p handler.SlowPolicy, ok bool) {
+	if !query.Has("slow") {
+		return handler.Disconnect, true
+	}
+	p, ok = map[string]handler.SlowPolicy{
+		"drop-newest": handler.DropNewest, "drop-oldest": handler.DropOldest, "conflate": handler.Conflate,
+	}[query.Get("slow")]
+	return p, ok
 }
 
 // cursorOf returns where a subscription by path starts.
@@ -129,6 +147,13 @@ func (f *Feed) OnMessage(c handler.Conn, op frame.Opcode, payload []byte) {
 	}
 	if failed != nil {
 		s.send(prepare(failed.reply(&r)))
+	}
+}
+
+// OnMissed tells a client how many messages of a topic were dropped for it.
+func (f *Feed) OnMissed(c handler.Conn, subject string, n int) {
+	if topic, ok := strings.CutPrefix(subject, f.subject("")); ok {
+		c.Value().(*session).send(prepare(missedReply{Type: "missed", Topic: topic, Count: n}))
 	}
 }
 
