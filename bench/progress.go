@@ -22,8 +22,9 @@ type Progress struct {
 	Rate     float64
 	P50, P99 time.Duration
 
-	open    map[int]int // by worker
-	latency Histogram   // since the last report
+	open    map[int]int  // by worker
+	latency Histogram    // since the last report
+	heard   map[int]bool // workers since then
 	told    time.Time
 	before  uint64 // Received then
 }
@@ -33,7 +34,7 @@ func (d *director) tell(worker int, t *tick) {
 	d.timeline.add(t)
 	p := &d.progress
 	if p.open == nil {
-		p.open = make(map[int]int)
+		p.open, p.heard = make(map[int]int), make(map[int]bool)
 		p.told = time.Now()
 	}
 	p.Open += t.Open - p.open[worker]
@@ -41,8 +42,10 @@ func (d *director) tell(worker int, t *tick) {
 	p.Received += t.Received
 	p.Errors += t.Errors
 	p.latency.Merge(t.Latency)
+	p.heard[worker] = true
 	elapsed := time.Since(p.told)
-	if d.config.Progress == nil || elapsed < tickInterval/2 {
+	// A rate needs as many ticks of each worker, unless one is stuck.
+	if d.config.Progress == nil || elapsed < tickInterval/2 || len(p.heard) < d.config.Workers && elapsed < 2*tickInterval {
 		return
 	}
 	p.Rate = float64(p.Received-p.before) / elapsed.Seconds()
@@ -51,5 +54,6 @@ func (d *director) tell(worker int, t *tick) {
 		p.Trying = d.attack()
 	}
 	p.told, p.before, p.latency = time.Now(), p.Received, Histogram{}
+	clear(p.heard)
 	d.config.Progress(*p)
 }
