@@ -154,9 +154,10 @@ func TestSlowPolicies(t *testing.T) {
 	}
 }
 
-// Publishing, stalling and reading in any order, with TLS and without: at the end a
-// client that conflates has the newest value of every key, none older after a newer one,
-// and no message twice.
+// Publishing, stalling, reading and connecting again in any order, with TLS and without: at its
+// end a connection that conflates has the newest value of every key, none older after a newer
+// one, and no message twice; what all have got and what is counted as missed are all that
+// was published.
 func TestConflation(t *testing.T) {
 	ca := newAuthority(t)
 	for seed := range uint64(12) {
@@ -164,40 +165,75 @@ func TestConflation(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 6))
 			keys, soft := 1+r.IntN(30), 1+r.IntN(20*bulk)
 			o := engine.Options{SlowPolicy: handler.Conflate, OutboxSoftBytes: soft}
-			dial := func(e *engine.Engine) (*rawClient, handler.Conn) { return dialSubscriber(t, e, "feed") }
+			dial := dialSubscriber
 			if seed%3 == 2 {
 				o.TLS = withCertificate(ca.issue(t, "server"))
-				dial = func(e *engine.Engine) (*rawClient, handler.Conn) { return dialSecureSubscriber(t, e, ca, "feed") }
+				dial = func(t *testing.T, e *engine.Engine, topics ...string) (*rawClient, handler.Conn) {
+					return dialSecureSubscriber(t, e, ca, topics[0])
+				}
 			}
 			e := startFeed(t, o)
-			c, conn := dial(e)
-			all, other := dial(e)
+			f := &conflation{engine: e, random: r, keys: keys}
+			var other handler.Conn
+			f.all, other = dial(t, e, "feed")
+			f.done, _ = dial(t, e, "done")
 			if err := other.SetSlowPolicy(handler.Disconnect); err != nil {
 				t.Fatal(err)
 			}
-			reads, got := make(chan int, 1000), make(chan []int, 1)
-			go func() { got <- c.readFeed(t, reads) }() // ends with the close frame
-
-			var keyOf []int // by number of the message
-			seen := 0
-			for range 25 {
-				for range r.IntN(60) {
-					key := r.IntN(keys)
-					publishKey(t, e, len(keyOf), fmt.Sprint(key))
-					keyOf = append(keyOf, key)
-				}
-				for ; seen < len(keyOf); seen++ {
-					all.expectNews(t, seen)
-				}
-				reads <- r.IntN(40)
+			got := 0
+			for range 1 + r.IntN(3) {
+				c, conn := dial(t, e, "feed")
+				got += f.connection(t, c, conn)
 			}
-			if err := conn.Close(frame.CloseNormal, ""); err != nil {
-				t.Fatal(err)
+			missed := int(e.Counters().Missed[engine.Missed{Policy: handler.Conflate, Topic: "feed"}])
+			if got+missed != len(f.keyOf) {
+				t.Errorf("%d messages were got and %d missed; want %d together", got, missed, len(f.keyOf))
 			}
-			close(reads)
-			checkConflated(t, keyOf, receive(t, "the client", got))
 		})
 	}
+}
+
+// A conflation is a schedule of TestConflation.
+type conflation struct {
+	engine *engine.Engine
+	random *rand.Rand
+	keys   int
+	keyOf  []int      // by number of the message
+	all    *rawClient // gets everything
+	done   *rawClient // tells when the loop is done with a publication
+}
+
+// connection is the life of one connection that conflates. It returns how many messages that
+// got.
+func (f *conflation) connection(t *testing.T, c *rawClient, conn handler.Conn) int {
+	t.Helper()
+	begin := len(f.keyOf)
+	reads, all := make(chan int, 1000), make(chan []int, 1)
+	go func() { all <- c.readFeed(t, reads) }() // ends with the close frame
+	for range 15 {
+		for range f.random.IntN(60) {
+			i, key := len(f.keyOf), f.random.IntN(f.keys)
+			publishKey(t, f.engine, i, fmt.Sprint(key))
+			f.keyOf = append(f.keyOf, key)
+			f.all.expectNews(t, i)
+		}
+		reads <- f.random.IntN(40)
+	}
+	publishTo(t, f.engine, "done", 0)
+	f.done.expectNews(t, 0) // a close frame may overtake what the loop has not come to
+	if err := conn.Close(frame.CloseNormal, ""); err != nil {
+		t.Fatal(err)
+	}
+	close(reads)
+	got := receive(t, "the client", all)
+	c.put(t, closeFrame(frame.CloseNormal, ""))
+	for i := range got {
+		if got[i] -= begin; got[i] < 0 {
+			t.Fatalf("got message %d, which is from before it was connected", got[i]+begin)
+		}
+	}
+	checkConflated(t, f.keyOf[begin:], got)
+	return len(got)
 }
 
 // checkConflated checks what has arrived of messages whose keys are keyOf.
