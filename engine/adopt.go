@@ -23,6 +23,10 @@ import (
 // The engine must be running; otherwise the answer is 503. HTTP/2 cannot be enrolled
 // (505), nor can TLS (501): a tls.Conn reads from the socket it was made with, and waits
 // there, so a loop cannot feed it. Let the engine listen itself, with Options.TLS.
+//
+// A ResponseWriter that wraps that of net/http needs an Unwrap or Hijack method (500), and
+// connections of a listener other than those of package net have to be a syscall.Conn (503).
+// Both are logged.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.takeOver(w, r, false) }
 
 // takeOver is ServeHTTP, also for connections that have come from a loop of an engine:
@@ -49,7 +53,8 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		answer(w, handler.Refuse(http.StatusHTTPVersionNotSupported, "only HTTP/1.1 connections can be upgraded"))
+		e.logFault("enrolling a connection failed", err)
+		answer(w, handler.Refuse(http.StatusInternalServerError, "the connection cannot be taken over"))
 		return
 	}
 	defer conn.Close()
@@ -59,11 +64,7 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 	if hc != nil {
 		head = hc.appendHead(head)
 	}
-	s, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	fd, err := duplicate(s)
+	fd, err := socketOf(conn)
 	if err != nil {
 		e.logFault("enrolling a connection failed", err)
 		_, _ = conn.Write(busyResponse)
@@ -75,6 +76,15 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 		layer = hc.takeTLS()
 	}
 	e.enrol(fd, from, head, layer)
+}
+
+// socketOf returns a descriptor of our own for the socket of a connection.
+func socketOf(conn net.Conn) (int, error) {
+	s, ok := conn.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("engine: a %T does not tell its socket, as a syscall.Conn does", conn)
+	}
+	return duplicate(s)
 }
 
 // ownConn is conn if that has come from a loop, otherwise nil.

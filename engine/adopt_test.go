@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/weirws/weir/engine"
@@ -170,6 +172,55 @@ func TestServeHTTPOverHTTP2(t *testing.T) {
 	defer r.Body.Close()
 	if r.ProtoMajor != 2 || r.StatusCode != http.StatusHTTPVersionNotSupported {
 		t.Errorf("%s %s; want HTTP/2 and 505", r.Proto, r.Status)
+	}
+}
+
+// A wrapped ResponseWriter is one that http.ResponseController cannot see through.
+type wrappedWriter struct{ http.ResponseWriter }
+
+// An unwrapped one can be seen through.
+type unwrappedWriter struct{ wrappedWriter }
+
+func (w unwrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A wrappedListener has connections whose socket is hidden.
+type wrappedListener struct{ net.Listener }
+
+func (l wrappedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
+}
+
+// What stands between net/http and the engine may hide the connection. A middleware that
+// does was told that its connection is not HTTP/1.1, and a listener nothing at all.
+func TestServeHTTPWrapped(t *testing.T) {
+	plain := func(w http.ResponseWriter) http.ResponseWriter { return w }
+	for _, tt := range []struct {
+		name         string
+		wrap         func(http.ResponseWriter) http.ResponseWriter
+		hideSockets  bool
+		status, logs int
+	}{
+		{"writer", func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{w} }, false, http.StatusInternalServerError, 1},
+		{"writer with Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrappedWriter{wrappedWriter{w}} }, false, http.StatusSwitchingProtocols, 0},
+		{"listener", plain, true, http.StatusServiceUnavailable, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var logged bytes.Buffer // written to before the response, and read after it
+			e := startEngine(t, engine.Options{Mux: routes(handler.Echo{}), NoListen: true, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.ServeHTTP(tt.wrap(w), r) }))
+			if tt.hideSockets {
+				server.Listener = wrappedListener{server.Listener}
+			}
+			server.Start()
+			defer server.Close()
+			c := dialAddress(t, server.Listener.Addr().String())
+			c.put(t, upgrade("/"))
+			c.expectStatus(t, tt.status)
+			if got := strings.Count(logged.String(), "enrolling a connection failed"); got != tt.logs {
+				t.Errorf("%d records; want %d: %s", got, tt.logs, &logged)
+			}
+		})
 	}
 }
 
