@@ -130,7 +130,10 @@ func TestReconnectBound(t *testing.T) {
 	e := startLocal(t, handler.NewMux())
 	for lasted, want := range map[time.Duration]time.Duration{9 * time.Hour: 2 * time.Hour, time.Hour: 16 * time.Hour} {
 		o := ReconnectOptions{Delay: time.Hour, MaxDelay: 24 * time.Hour}
-		r := &Reconnector{engine: e, options: o, delay: 8 * time.Hour, conn: new(Conn), since: time.Now().Add(-lasted), done: make(chan struct{})}
+		r := &Reconnector{
+			engine: e, options: o, delay: 8 * time.Hour, conn: new(Conn), since: time.Now().Add(-lasted),
+			done: make(chan struct{}), unwatch: func() bool { return true },
+		}
 		r.down(nil)
 		if r.delay != want {
 			t.Errorf("after a connection of %v the next bound is %v; want %v", lasted, r.delay, want)

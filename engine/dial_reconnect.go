@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -45,6 +46,7 @@ type Reconnector struct {
 	options ReconnectOptions
 	done    chan struct{}
 	ending  sync.Once
+	unwatch func() bool // stops waiting for the end of the engine
 
 	mu     sync.Mutex
 	conn   *Conn // nil while there is none
@@ -68,6 +70,7 @@ func (e *Engine) Reconnect(rawURL string, h handler.Handler, o ReconnectOptions)
 	o.Delay = cmp.Or(o.Delay, time.Second)
 	o.MaxDelay = max(cmp.Or(o.MaxDelay, 30*time.Second), o.Delay)
 	r := &Reconnector{engine: e, url: rawURL, handler: h, options: o, delay: o.Delay, done: make(chan struct{})}
+	r.unwatch = context.AfterFunc(e.resolver.ctx, r.stopWaiting)
 	r.dial()
 	return r, nil
 }
@@ -93,18 +96,30 @@ func (r *Reconnector) Close(code frame.CloseCode, reason string) error {
 	r.mu.Lock()
 	r.closed = true
 	c := r.conn
-	waiting := r.timer != nil && r.timer.Stop()
 	r.mu.Unlock()
-	if waiting {
-		r.end()
-	}
+	r.stopWaiting()
 	if c != nil {
 		return c.Close(code, reason)
 	}
 	return nil
 }
 
-func (r *Reconnector) end() { r.ending.Do(func() { close(r.done) }) }
+// stopWaiting calls the next attempt off, if one is waited for: then there will be none.
+func (r *Reconnector) stopWaiting() {
+	r.mu.Lock()
+	waiting := r.timer != nil && r.timer.Stop()
+	r.mu.Unlock()
+	if waiting {
+		r.end()
+	}
+}
+
+func (r *Reconnector) end() {
+	r.ending.Do(func() {
+		r.unwatch()
+		close(r.done)
+	})
+}
 
 func (r *Reconnector) dial() {
 	r.engine.DialAsync(r.url, reconnecting{r}, r.options.Dial, r.dialled)
@@ -149,12 +164,17 @@ func (r *Reconnector) down(err error) {
 // dialAfter begins the next attempt after a while, or ends.
 func (r *Reconnector) dialAfter(wait time.Duration) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		r.end()
-		return
+	closed := r.closed
+	if !closed {
+		r.timer = time.AfterFunc(wait, r.dial)
 	}
-	r.timer = time.AfterFunc(wait, r.dial)
+	r.mu.Unlock()
+	switch {
+	case closed:
+		r.end()
+	case r.engine.draining.Load(): // it may have begun before the wait
+		r.stopWaiting()
+	}
 }
 
 // reconnecting is the handler of a Reconnector's connections.

@@ -190,6 +190,31 @@ func TestReconnectEndsWithEngine(t *testing.T) {
 	receive(t, "Done", r.Done())
 }
 
+// The wait for an attempt that the engine will not make any more ends with the engine.
+func TestReconnectEndsWithEngineWhileItWaits(t *testing.T) {
+	for name, end := range map[string]func(e *engine.Engine) error{
+		"Shutdown": func(e *engine.Engine) error { return e.Shutdown(t.Context()) },
+		"Close":    (*engine.Engine).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			callers := startCallers(t, engine.Options{})
+			waits := make(chan struct{}, 1)
+			r, err := callers.Reconnect("ws://"+closedPort(t)+"/", handler.Echo{}, engine.ReconnectOptions{
+				Delay: 1000 * time.Hour, MaxDelay: 1000 * time.Hour,
+				Down: func(error, time.Duration) { waits <- struct{}{} },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			receive(t, "Down", waits)
+			if err := end(callers); err != nil {
+				t.Fatal(err)
+			}
+			receive(t, "Done", r.Done())
+		})
+	}
+}
+
 // A panic in OnClose does not keep it from coming back.
 func TestReconnectAfterPanic(t *testing.T) {
 	server := startEngine(t, engine.Options{Mux: routes(handler.Func(func(c handler.Conn, _ frame.Opcode, _ []byte) {
