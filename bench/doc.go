@@ -3,7 +3,7 @@
 // machine, the number.
 //
 // Run carries out a Config and returns a Report, which can write itself as text,
-// JSON and CSV. A run is one or more rounds for each server, in turn. For
+// JSON, CSV and a page with charts. A run is one or more rounds for each server, in turn. For
 // a round, Run starts workers, which hold the connections: processes of their own
 // that call Worker, or one goroutine if Config.WorkerCommand is empty. A worker is one
 // event loop of the engine's client, so what it measures needs no synchronisation
