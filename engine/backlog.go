@@ -79,7 +79,7 @@ func (b *backlog) popDropOldest() *publication {
 
 func (b *backlog) remove(i int) *publication {
 	p := b.items[i]
-	if b.places[p.hash] == i {
+	if b.places != nil && b.places[p.hash] == i {
 		delete(b.places, p.hash)
 	}
 	b.items[i] = nil
@@ -89,12 +89,30 @@ func (b *backlog) remove(i int) *publication {
 		b.next++
 	}
 	if b.dead >= keptItems && b.dead >= len(b.items)/2 {
-		b.rebuild(func(*publication) bool { return true })
+		b.compact()
 	}
 	return p
 }
 
-// rebuild leaves only what keeps says, without gaps.
+// compact moves the items to the front.
+func (b *backlog) compact() {
+	n := 0
+	for i, p := range b.items {
+		if p == nil {
+			continue
+		}
+		if b.places != nil && b.places[p.hash] == i {
+			b.places[p.hash] = n
+		}
+		b.items[n] = p
+		n++
+	}
+	clear(b.items[n:])
+	b.items = b.items[:n]
+	b.next, b.dead, b.oldest = 0, 0, 0
+}
+
+// rebuild leaves only what keeps says, and accounts for it anew.
 func (b *backlog) rebuild(keeps func(*publication) bool) {
 	all := b.items
 	b.items = b.items[:0] // behind what is still to be read of all
@@ -129,8 +147,9 @@ func (b *backlog) replace(p *publication) (older *publication) {
 	}
 	older = b.items[place]
 	b.items[place] = p
-	b.count(older, -1)
-	b.count(p, 1)
+	more := b.sizeOf(p) - b.sizeOf(older)
+	b.bytes += more
+	b.held[b.policyOf(p)] += more
 	return older
 }
 
