@@ -22,15 +22,27 @@ func newRate(limit handler.Rate, now uint32) *rate {
 	return &rate{limit: limit, at: now, messages: mostCredit(limit.Messages), bytes: mostCredit(limit.Bytes)}
 }
 
+// mostPerSecond is a limit that is none: what it is multiplied by does not overflow.
+const mostPerSecond = 1 << 40
+
 // mostCredit is the credit that a limit adds up to while nothing is sent.
-func mostCredit(perSecond int) int64 { return 1000 + int64(perSecond)*creditMillis }
+func mostCredit(perSecond int) int64 { return 1000 + min(int64(perSecond), mostPerSecond)*creditMillis }
 
 // advance adds the credit of the time that has passed.
 func (r *rate) advance(now uint32) {
-	passed := int64(min(now-r.at, 1000)) // more than fills any credit, and cannot overflow
+	passed := int64(now - r.at)
 	r.at = now
-	r.messages = min(r.messages+passed*int64(r.limit.Messages), mostCredit(r.limit.Messages))
-	r.bytes = min(r.bytes+passed*int64(r.limit.Bytes), mostCredit(r.limit.Bytes))
+	r.messages = credited(r.messages, r.limit.Messages, passed)
+	r.bytes = credited(r.bytes, r.limit.Bytes, passed)
+}
+
+// credited is what a credit has become after so many milliseconds.
+func credited(credit int64, perSecond int, millis int64) int64 {
+	most := mostCredit(perSecond)
+	if perSecond == 0 || millis > (most-credit)/int64(perSecond) {
+		return most
+	}
+	return credit + millis*int64(perSecond)
 }
 
 // allows reports whether another message may be sent.

@@ -50,9 +50,33 @@ func zeroIfInf(x float64) float64 {
 
 // However long nothing was looked at, the credit is bounded.
 func TestRateAfterSilence(t *testing.T) {
-	rt := newRate(handler.Rate{Messages: math.MaxInt32, Bytes: math.MaxInt32}, 5)
-	rt.advance(4) // 49 days later
-	if want := mostCredit(math.MaxInt32); rt.messages != want || rt.bytes != want {
-		t.Errorf("credit of %d and %d; want %d", rt.messages, rt.bytes, want)
+	for _, limit := range []int{1, 1000, math.MaxInt32, math.MaxInt} {
+		rt := newRate(handler.Rate{Messages: limit, Bytes: limit}, 5)
+		rt.spend(1 << 20)
+		rt.advance(4) // 49 days later
+		if want := mostCredit(limit); rt.messages != want || rt.bytes != want || !rt.allows() {
+			t.Errorf("limit %d: credit of %d and %d; want %d", limit, rt.messages, rt.bytes, want)
+		}
+	}
+}
+
+// After a message that was larger than the limit the next one is due when the time for it
+// has passed, whether or not anybody looked meanwhile.
+func TestRateAfterLargeMessage(t *testing.T) {
+	const size, perSecond = 1 << 20, 1 << 10
+	for _, steps := range []int{1, 7, 5000} {
+		rt := newRate(handler.Rate{Bytes: perSecond}, 0)
+		rt.spend(size)
+		const due = (size*1000 - 1000 - perSecond*creditMillis) / perSecond // ms
+		for i := range steps {
+			rt.advance(uint32(due * (i + 1) / steps))
+		}
+		if rt.allows() {
+			t.Errorf("in %d steps: the next message is allowed after %d ms", steps, due)
+		}
+		rt.advance(due + 1)
+		if !rt.allows() {
+			t.Errorf("in %d steps: no message is allowed after %d ms", steps, due+1)
+		}
 	}
 }
