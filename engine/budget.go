@@ -94,19 +94,21 @@ func (e *Engine) overBudget(l *loop) (least int, share int64) {
 		return 0, 0
 	}
 	excess := -most
+	var all [weightClasses]int64 // as they stand now: other loops go on storing
 	for _, other := range e.loops {
-		excess += other.count.queued.total()
+		for class := range all {
+			n := other.count.queued[class].Load()
+			all[class] += n
+			excess += n
+		}
 	}
 	for least = weightClasses - 1; least > 0 && excess > 0; least-- {
-		all, own := int64(0), l.count.queued[least].Load()
-		for _, other := range e.loops {
-			all += other.count.queued[least].Load()
-		}
-		if all >= excess {
-			return least, share + int64(math.Ceil(float64(own)*float64(excess)/float64(all)))
+		own := l.count.queued[least].Load()
+		if all[least] >= excess {
+			return least, share + int64(math.Ceil(float64(own)*float64(excess)/float64(all[least])))
 		}
 		share += own
-		excess -= all
+		excess -= all[least]
 	}
 	return least, share
 }
