@@ -200,7 +200,7 @@ func (s *server) dial(t testing.TB, path string) *client {
 // refused tries to open a connection and returns the status that refuses it.
 func (s *server) refused(t testing.TB, path string) int {
 	t.Helper()
-	c, r, err := websocket.DefaultDialer.Dial("ws://"+s.address+path, nil)
+	c, r, err := s.dialer.Dial("ws://"+s.address+path, nil)
 	if err == nil {
 		_ = c.Close()
 		t.Fatalf("%s was accepted", path)

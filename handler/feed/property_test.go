@@ -128,7 +128,7 @@ func (w *wanderer) connect(name string) {
 		path += fmt.Sprintf("/%s?since=%d&epoch=%s", name, p.last, p.epoch)
 		p.asked = []uint64{p.last}
 	}
-	conn, _, err := websocket.DefaultDialer.Dial("ws://"+w.server.address+path, nil)
+	conn, _, err := w.server.dialer.Dial("ws://"+w.server.address+path, nil)
 	if err != nil {
 		w.t.Errorf("dial: %v", err)
 		return
