@@ -218,7 +218,7 @@ func (o *outbox) refill(b *backlog) {
 			}
 			b.rate.spend(b.sizeOf(b.items[b.next]))
 		}
-		o.putPublication(b.pop())
+		o.putNext(b)
 	}
 }
 
@@ -234,13 +234,15 @@ func (o *outbox) refillBeforeClose(b *backlog) {
 	closing := q.items[last]
 	q.items = q.items[:last]
 	for !b.isEmpty() {
-		o.putPublication(b.pop())
+		o.putNext(b)
 	}
 	q.items = append(q.items, closing)
 }
 
-func (o *outbox) putPublication(p *publication) {
+// putNext moves the oldest publication to the queue.
+func (o *outbox) putNext(b *backlog) {
 	o.open()
+	p := b.pop()
 	item := outItem{shared: p.message}
 	if o.masks {
 		item = outItem{own: maskedCopy(p.message.Bytes(o.deflate))}
@@ -248,6 +250,9 @@ func (o *outbox) putPublication(p *publication) {
 	o.queue.items = append(o.queue.items, item)
 	o.queue.bytes += len(item.bytes(o.deflate))
 	o.queue.messages++
+	if b.policyOf(p) != handler.Disconnect {
+		o.queue.spared = o.queue.bytes
+	}
 }
 
 // hasRoom reports whether m may be queued.

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirws/weir/handler"
 )
 
 // bundled is how many connections are looked at before the first of them is written to.
@@ -88,6 +90,7 @@ func (c *Conn) keepRest(g *group, t taken) {
 		c.lost(t.errno)
 		return
 	}
-	c.outbox.putRest(g.publications, t.bytes)
+	spared := c.slowPolicy(g.publications[0]) != handler.Disconnect // all are of one topic
+	c.outbox.putRest(g.publications, t.bytes, spared)
 	c.block()
 }

@@ -324,6 +324,9 @@ func (l *loop) queue(c *Conn, g *group) (tell bool) {
 		if a.err != nil {
 			break
 		}
+		if c.slowPolicy(p) != handler.Disconnect {
+			c.outbox.spare()
+		}
 	}
 	return tell
 }

@@ -60,6 +60,7 @@ type outQueue struct {
 	off      int    // bytes of items[next] that have been written
 	sealed   int    // items before it are being written, or have to be, and must not grow
 	bytes    int    // waiting
+	spared   int    // of these, up to the last publication that might have been dropped
 	messages uint64 // appended and not yet counted
 }
 
@@ -210,7 +211,7 @@ func (o *outbox) admit(e *Engine, size int) error {
 	if o.closed {
 		return handler.ErrClosed
 	}
-	if o.queue != nil && o.queue.bytes+size > e.options.OutboxHardBytes {
+	if o.queue != nil && o.queue.owed()+size > e.options.OutboxHardBytes {
 		o.shut(faultSlow)
 		return handler.ErrSlowConsumer
 	}
@@ -228,11 +229,11 @@ func (o *outbox) open() {
 // added accounts for size bytes of one message at the end of the queue.
 func (o *outbox) added(e *Engine, size int) appended {
 	q := o.queue
-	before := q.bytes
+	before := q.owed()
 	q.bytes += size
 	q.messages++
 	soft := e.options.OutboxSoftBytes
-	if o.told && !(o.stalled && before <= soft && q.bytes > soft) {
+	if o.told && !(o.stalled && before <= soft && q.owed() > soft) {
 		return appended{}
 	}
 	o.told = true
@@ -248,9 +249,18 @@ func (o *outbox) shut(f fault) {
 	o.busy.Store(true)
 }
 
+// spare makes what is in the queue not count as what the peer is slow to read.
+func (o *outbox) spare() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue != nil {
+		o.queue.spared = o.queue.bytes
+	}
+}
+
 // putRest puts what a full socket left of publications, of which it has taken n
 // bytes, before anything that was sent meanwhile.
-func (o *outbox) putRest(all []*publication, n int) {
+func (o *outbox) putRest(all []*publication, n int, spared bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.open()
@@ -268,6 +278,9 @@ func (o *outbox) putRest(all []*publication, n int) {
 		}
 		rest = append(rest, outItem{shared: p.message})
 		q.bytes += size - n
+		if spared {
+			q.spared += size - n
+		}
 		n = 0
 	}
 	q.items = slices.Insert(q.items, 0, rest...)
@@ -324,6 +337,7 @@ func (o *outbox) wrote(n int, stalled bool) (waiting int, messages uint64) {
 	q := o.queue
 	messages, q.messages = q.messages, 0
 	q.bytes -= n
+	q.spared = max(0, q.spared-n)
 	n += q.off
 	for q.next < len(q.items) {
 		size := len(q.items[q.next].bytes(o.deflate))
@@ -347,6 +361,10 @@ func (o *outbox) wrote(n int, stalled bool) (waiting int, messages uint64) {
 	return 0, messages
 }
 
+// owed is what of the queue counts for the marks: not publications that might have been
+// dropped, and what is ahead of them.
+func (q *outQueue) owed() int { return q.bytes - q.spared }
+
 // slide moves the items to the front when most of the slice is behind them.
 func (q *outQueue) slide() {
 	if q.next < keptItems || q.next < len(q.items)/2 {
@@ -368,6 +386,7 @@ func (o *outbox) truncate(n int) {
 	}
 	q.items = q.items[:n]
 	q.sealed = min(q.sealed, n)
+	q.spared = min(q.spared, q.bytes)
 	q.messages = 0
 }
 
@@ -406,6 +425,17 @@ func (o *outbox) status() (waiting int, err error) {
 	defer o.mu.Unlock()
 	if o.queue != nil {
 		waiting = o.queue.bytes
+	}
+	return waiting, o.fault.err()
+}
+
+// owed is what of the outbox counts for the marks, and why the loop is to fail the
+// connection.
+func (o *outbox) owed() (waiting int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue != nil {
+		waiting = o.queue.owed()
 	}
 	return waiting, o.fault.err()
 }

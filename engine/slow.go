@@ -90,7 +90,7 @@ func (c *Conn) exceeds(policy handler.SlowPolicy, size int) bool {
 	waiting := c.backlog.held[policy]
 	switch policy {
 	case handler.Disconnect:
-		ahead, _ := c.outbox.status()
+		ahead, _ := c.outbox.owed()
 		waiting += ahead
 	case handler.Conflate:
 	default:

@@ -308,3 +308,28 @@ func TestPublishWhileOpening(t *testing.T) {
 		})
 	}
 }
+
+// Publications that may be dropped do not make a peer that reads nothing count as slow, not
+// even those that are in its outbox already. Messages of Send behind them do.
+func TestDroppedNeverSlow(t *testing.T) {
+	for _, policy := range []handler.SlowPolicy{handler.DropNewest, handler.DropOldest, handler.Conflate} {
+		t.Run(policy.String(), func(t *testing.T) {
+			e := startFeed(t, engine.Options{
+				SlowPolicy: policy, OutboxSoftBytes: bulk / 4, SlowTimeout: 40 * time.Millisecond, CloseTimeout: time.Minute,
+			})
+			client, conn := dialSubscriber(t, e, "feed")
+			for i := 0; len(e.Counters().Missed) == 0; i++ {
+				publishTo(t, e, "feed", i)
+			}
+			awaitTicks(t, e, 20) // of 5 ms
+			if c := e.Counters(); c.Pauses != 0 || c.Connections != 1 {
+				t.Errorf("%d pauses, %d connections; want 0, 1", c.Pauses, c.Connections)
+			}
+			if err := conn.Send(frame.Binary, make([]byte, bulk)); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the client is closed", func() bool { return e.Hub().Count("") == 0 })
+			client.expectSlowClose(t)
+		})
+	}
+}

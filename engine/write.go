@@ -115,7 +115,7 @@ func (c *Conn) checkMarks() {
 	if c.fd < 0 || c.state != stateOpen {
 		return
 	}
-	waiting, err := c.outbox.status()
+	waiting, err := c.outbox.owed()
 	if err != nil {
 		c.fail(err)
 		return
