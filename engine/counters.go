@@ -41,8 +41,8 @@ type Missed struct {
 }
 
 // OtherTopics is where Counters.Missed counts all topics beyond those that it counts one
-// by one. It is not a valid topic.
-const OtherTopics = "other topics"
+// by one.
+const OtherTopics = handler.OtherTopics
 
 const missedTopics = 256 // counted one by one
 

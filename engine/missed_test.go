@@ -123,18 +123,27 @@ func TestMissedBeforeClose(t *testing.T) {
 	})
 }
 
-// Topics beyond a bound are counted together.
+// Topics beyond a bound are counted, and told, together.
 func TestMissedOfManyTopics(t *testing.T) {
 	const topics = 300
-	e := startFeed(t, engine.Options{SlowPolicy: handler.DropNewest, OutboxSoftBytes: 1})
-	dialSubscriber(t, e, "topic.*")
+	a := newAccountant(t)
+	e := startFeed(t, engine.Options{SlowPolicy: handler.DropNewest, OutboxSoftBytes: 1, Mux: routes(a)})
+	client, _ := dialSubscriber(t, e, "topic.*")
 	for i := range overKernel/bulk + topics {
 		publishTo(t, e, fmt.Sprint("topic.", i%topics), i)
 	}
 	dialSubscriber(t, e)
-	missed := e.Counters().Missed
-	if n := missed[engine.Missed{Policy: handler.DropNewest, Topic: engine.OtherTopics}]; n == 0 || len(missed) != 257 {
+	missed := make(map[string]int)
+	for m, n := range e.Counters().Missed {
+		missed[m.Topic] = int(n)
+	}
+	if n := missed[engine.OtherTopics]; n == 0 || len(missed) != 257 {
 		t.Errorf("%d of other topics, %d counters; want some, 257", n, len(missed))
+	}
+	client.kill(t)
+	receive(t, "OnClose", a.closed)
+	if told := a.totals(); !maps.Equal(told, missed) {
+		t.Errorf("told of %v; want %v", told, missed)
 	}
 }
 

@@ -113,10 +113,14 @@ func (c *Conn) missed(p *publication, policy handler.SlowPolicy) {
 	if _, ok := c.application().(handler.MissedHandler); !ok {
 		return
 	}
-	if c.backlog.missed == nil {
-		c.backlog.missed = make(map[string]int)
+	b, topic := c.backlog, p.quantity.topic
+	if b.missed == nil {
+		b.missed = make(map[string]int)
 	}
-	c.backlog.missed[p.quantity.topic]++
+	if b.missed[topic] == 0 && len(b.missed) >= missedTopics {
+		topic = OtherTopics
+	}
+	b.missed[topic]++
 }
 
 // take is outbox.take into the loop's scratch memory, after the backlog has moved on.

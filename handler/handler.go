@@ -37,10 +37,14 @@ type Handler interface {
 type MissedHandler interface {
 	// OnMissed is called when n messages that were published to topic have been
 	// dropped for c, or replaced by newer ones, as its SlowPolicy says: once c reads again,
-	// and at the latest before OnClose. topic is "" for broadcasts. It comes in order with
-	// the other callbacks of c, after OnOpen and before OnClose. The sum of all n is exact.
+	// and at the latest before OnClose. topic is "" for broadcasts, and OtherTopics for
+	// all beyond 256 topics at a time. It comes in order with the other callbacks of c, after
+	// OnOpen and before OnClose. The sum of all n is exact.
 	OnMissed(c Conn, topic string, n int)
 }
+
+// OtherTopics stands for topics that are not counted one by one. It is no valid topic.
+const OtherTopics = "other topics"
 
 // A ControlHandler is a Handler that wants to see the pings and pongs of its peers. A
 // Handler need not be one: pings are answered, and pongs taken in, without it.

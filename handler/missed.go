@@ -8,7 +8,7 @@ import (
 
 // TellMissed returns a Handler that does what h does and tells the peers of slow connections
 // what they miss: for each call of OnMissed, which h gets too if it is a MissedHandler, it sends
-// the message that format makes of the topic, "" for broadcasts, and the number of messages.
+// the message that format makes of the topic, as OnMissed gets it, and the number of messages.
 //
 // What a peer has received of a topic and was told it has missed are together all that was
 // published to it, once it has caught up. Where the message stands among the publications
