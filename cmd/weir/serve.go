@@ -39,7 +39,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	s := &server{said: announcer{w: stderr, json: o.json, log: o.logger}}
-	o.engine.HTTP = newSite(s.isReady, feed)
+	o.engine.HTTP = hurried(newSite(s.isReady, feed), requestTime)
 	o.engine.Mux = newRoutes(feed)
 	if s.engine, err = engine.New(o.engine); err != nil {
 		return err

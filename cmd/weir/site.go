@@ -5,7 +5,12 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"time"
 )
+
+// requestTime is how long the body of a request may take, and its answer as much again: a
+// publication has no more than a megabyte, and pages less.
+const requestTime = 30 * time.Second
 
 //go:embed page
 var pageFiles embed.FS
@@ -25,6 +30,17 @@ func newSite(ready func() bool, f *feedServer) http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	return m
+}
+
+// hurried has requests end in time. Otherwise anybody could hold connections with bodies that
+// do not end, even those of requests that are refused, or by not reading the answers.
+func hurried(h http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now, c := time.Now(), http.NewResponseController(w)
+		_ = c.SetReadDeadline(now.Add(limit)) // a connection that has ended needs none
+		_ = c.SetWriteDeadline(now.Add(2 * limit))
+		h.ServeHTTP(w, r)
+	})
 }
 
 // addFiles serves files of the page's directory under their paths.

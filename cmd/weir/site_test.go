@@ -1,10 +1,15 @@
 package main
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/weirws/weir/engine"
 )
 
 func TestSite(t *testing.T) {
@@ -42,5 +47,51 @@ func TestSite(t *testing.T) {
 					w.Code, w.Header().Get("Content-Type"), w.Body, tt.status, tt.contentType, tt.body)
 			}
 		})
+	}
+}
+
+// TestSiteEndsSlowRequests has clients that would hold their connections for ever: the server
+// waited for the rest of bodies before it answered, and for answers to be read.
+func TestSiteEndsSlowRequests(t *testing.T) {
+	site := newSite(func() bool { return true }, nil)
+	e, err := engine.New(engine.Options{Address: "127.0.0.1:0", HTTP: hurried(site, 100*time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	connect := func() net.Conn {
+		c, err := net.Dial("tcp", e.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for request, want := range map[string]string{
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf":                    "HTTP/1.1 405 ",
+		"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf":         "HTTP/1.1 200 ",
+		"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nwholeGET / HTTP/1.1": "HTTP/1.1 200 ",
+	} {
+		c := connect()
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, len(want))
+		if _, err := io.ReadFull(c, answer); err != nil || string(answer) != want {
+			t.Errorf("%q: %q, %v; want %q", request, answer, err, want)
+		}
+	}
+	c := connect()
+	for err == nil { // until the server has ended the connection
+		_, err = io.WriteString(c, "GET /chat.js HTTP/1.1\r\nHost: a\r\n\r\n")
+	}
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		t.Error("a client that reads no answers is kept")
 	}
 }
