@@ -28,7 +28,8 @@ type Hub interface {
 	// What is published and broadcast by one call after the other reaches every connection
 	// in that order, whatever the topics, and Conn.Subscribe and Unsubscribe take their place
 	// in it. What was given to Conn.Send before comes before, what is given to it afterwards may
-	// overtake. Nothing is promised about calls that overlap.
+	// overtake, as may Conn.Close, behind which nothing follows. Nothing is promised about calls
+	// that overlap.
 	Publish(topic string, op frame.Opcode, payload []byte, o PublishOptions) (int, error)
 
 	// Subscriptions is the number of subscriptions to exactly this topic or pattern.
