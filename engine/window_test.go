@@ -192,14 +192,18 @@ func TestCloseDuringWindow(t *testing.T) {
 	c.expectEnd(t)
 }
 
-// Prices may wait for each other for 20 ms, and then leave in one write.
+// Prices may wait for each other for 20 ms, and then leave in one write. A client that is slow
+// to read gets the latest of each topic; one that is too slow for trades is closed.
 func ExampleTopicOptions() {
 	mux := handler.NewMux()
 	mux.Handle("/", handler.Funcs{Open: func(c handler.Conn, _ *handler.Request) error { return c.Subscribe("price.*") }})
 	server, err := engine.New(engine.Options{
 		Address: "127.0.0.1:0",
 		Mux:     mux,
-		Topics:  []engine.TopicOptions{{Pattern: "price.>", Window: 20 * time.Millisecond}},
+		Topics: []engine.TopicOptions{
+			{Pattern: "price.>", Window: 20 * time.Millisecond, SlowPolicy: handler.Conflate},
+			{Pattern: "trade.>", SlowPolicy: handler.Disconnect},
+		},
 	})
 	if err != nil {
 		log.Fatal(err)
