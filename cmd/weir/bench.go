@@ -42,7 +42,7 @@ func loadTest(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		writeFile(o.csv, report.WriteCSV), writeFile(o.html, report.WriteHTML)); err != nil {
 		return err
 	}
-	return errors.Join(noConnection(report), report.Check(o.thresholds))
+	return errors.Join(noLoad(report), report.Check(o.thresholds))
 }
 
 // usageIfConfig makes what is wrong with the configuration an error of the arguments.
@@ -53,12 +53,17 @@ func usageIfConfig(err error) error {
 	return err
 }
 
-// noConnection is an error if there was a round without any: then nothing was measured.
-func noConnection(r *bench.Report) error {
+// noLoad is an error if there was a round without a connection, or a message: then nothing was
+// measured.
+func noLoad(r *bench.Report) error {
 	for _, t := range r.Targets {
 		for _, round := range t.Rounds {
-			if round.Opened == 0 && !r.Interrupted {
+			switch {
+			case r.Interrupted:
+			case round.Opened == 0:
 				return fmt.Errorf("no connection to %s could be opened", t.URL)
+			case round.Sent == 0 && round.Unsent > 0:
+				return fmt.Errorf("no message to %s could be sent", t.URL)
 			}
 		}
 	}

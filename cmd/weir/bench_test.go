@@ -169,6 +169,22 @@ func TestBenchRecordWithoutServer(t *testing.T) {
 	}
 }
 
+// TestBenchWithoutPublications has publishers that are refused.
+func TestBenchWithoutPublications(t *testing.T) {
+	t.Setenv(asWeir, "1")
+	w := serveApart(t, "", "--address", "127.0.0.1:0", "--feed")
+	stdout, stderr := newTranscript(), newTranscript()
+	line := []string{"bench", "fanout", "ws://" + w.address + "/feed/a", "--publish-url", "http://" + w.address + "/publish/a",
+		"--rounds", "1", "--warm-up", "0", "--duration", "300ms"}
+	code := run(t.Context(), line, stdout, stderr)
+	if want := "no message to ws://" + w.address + "/feed/a could be sent"; code != exitFailed || !strings.Contains(stderr.String(), want) {
+		t.Errorf("exit code %d, %s; want %d and %q", code, stderr, exitFailed, want)
+	}
+	if want := "not published: 3 × status 401"; !strings.Contains(stdout.String(), want) {
+		t.Errorf("%q is not in: %s", want, stdout)
+	}
+}
+
 func TestBenchWithoutServer(t *testing.T) {
 	t.Setenv(asWeir, "1")
 	stdout, stderr := newTranscript(), newTranscript()
