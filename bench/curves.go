@@ -150,7 +150,8 @@ func cumulated(h Histogram, longest time.Duration, of uint64) (curve []ordinate)
 type history struct {
 	X       []ordinate    `json:"x"`
 	WarmUps [][2]ordinate `json:"warmUps"` // from, to
-	Rated   string        `json:"rated"`   // what Rate is of
+	Rated   string        `json:"rated"`   // the title of the chart of Rate
+	Timed   string        `json:"timed"`   // and of that of P50 and P99
 	Rate    [][]ordinate  `json:"rate"`
 	P50     [][]ordinate  `json:"p50"` // in seconds
 	P99     [][]ordinate  `json:"p99"` // in seconds
@@ -158,23 +159,27 @@ type history struct {
 	Open    [][]ordinate  `json:"open"`
 }
 
-// rated is what Moment.Rate is of.
-func (c Config) rated() string {
+// charted is what the rate and the latency of a Moment are of.
+func (c Config) charted() (rate, latency string) {
+	rate, latency = "Received per second", "Latency over time"
 	switch c.Scenario {
-	case "churn", "connect":
-		return "Connections opened per second"
+	case "connect":
+		rate, latency = "Connections opened per second", "Opening handshake over time"
+	case "churn":
+		rate = "Connections opened per second"
 	case "storm":
-		return "Connections back per second"
+		rate = "Connections back per second"
 	case "idle":
-		return "Pongs per second"
+		rate = "Pongs per second"
 	}
-	return "Received per second"
+	return rate, latency
 }
 
 // history puts the timelines of all rounds one behind the other.
 func (r *Report) history() history {
 	n := len(r.Targets)
-	h := history{Rated: r.Config.rated(), Rate: make([][]ordinate, n), P50: make([][]ordinate, n), P99: make([][]ordinate, n), Errors: make([][]ordinate, n), Open: make([][]ordinate, n)}
+	h := history{Rate: make([][]ordinate, n), P50: make([][]ordinate, n), P99: make([][]ordinate, n), Errors: make([][]ordinate, n), Open: make([][]ordinate, n)}
+	h.Rated, h.Timed = r.Config.charted()
 	type part struct {
 		target int
 		round  *Round

@@ -17,6 +17,14 @@ func (c Config) format(value float64) string {
 	return digits(value, true)
 }
 
+// searched is what find looks for.
+func (c Config) searched() string {
+	if c.Search == searchRate {
+		return "rate"
+	}
+	return "number of connections"
+}
+
 // trying is what find tries in a round; "" with other scenarios.
 func (c Config) trying() string {
 	switch {
@@ -30,7 +38,7 @@ func (c Config) trying() string {
 
 // answer says what was found, in a few sentences.
 func (f *Found) answer(c Config) (lines []string) {
-	what := map[string]string{searchRate: "rate", searchConnections: "number of connections"}[c.Search]
+	what := c.searched()
 	switch {
 	case f.Value > 0 && f.Value < f.Trials[len(f.Trials)-1].Value:
 		lines = append(lines, fmt.Sprintf("%s is the largest %s with %s; %s, %s", c.format(f.Value), what, c.Bound.text, f.kept(c), f.broken(c)))

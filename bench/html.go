@@ -184,13 +184,26 @@ func (r *Report) configuration() [][2]string {
 		all = append(all, [2]string{name, fmt.Sprintf(format, values...)})
 	}
 	add("connections", "%d in %s", c.Connections, counted(c.Workers, "worker"))
-	if c.Rate > 0 {
+	switch {
+	case c.trying() != "":
+		add("searched", "the largest %s with %s, from %s", c.searched(), c.Bound.text, c.trying())
+	case c.Rate > 0:
 		add("rate", "%s", PerSecond.format(c.Rate))
-	} else if !c.opening() {
+	case c.Scenario == "echo":
 		add("in flight", "%d on each connection", c.InFlight)
 	}
-	add("payload", "%d bytes", c.PayloadBytes)
-	add("rounds", "%d of %v after %v of warm-up", c.Rounds, c.Duration, c.WarmUp)
+	switch c.Scenario {
+	case "fanout":
+		add("publishers", "%d", c.Publishers)
+	case "hostile":
+		add("attackers", "%d at a time", c.Attackers)
+	case "replay":
+		add("recording", "%s at %s", c.Recording, Ratio.format(c.Speed))
+	}
+	if !scenarios[c.Scenario].silent {
+		add("payload", "%d bytes", c.PayloadBytes)
+	}
+	add("rounds", "%d%s", c.Rounds, c.roundLength())
 	add("timeout", "%v", c.Timeout)
 	p := c.Publishing
 	if len(p.URLs) > 0 {

@@ -82,17 +82,22 @@ func (c Config) headline() string {
 		what = counted(c.Connections, "subscriber") + ", " + counted(c.Publishers, "publisher")
 	}
 	line := fmt.Sprintf("%s: %s, %s, %s", c.Scenario, what, counted(c.Workers, "worker"), counted(c.Rounds, "round"))
-	switch {
-	case c.opening():
-	case c.Scenario == "replay":
-		line += fmt.Sprintf(" of %v", c.Duration)
-	default:
-		line += fmt.Sprintf(" of %v after %v of warm-up", c.Duration, c.WarmUp)
-	}
+	line += c.roundLength()
 	if !scenarios[c.Scenario].silent {
 		line += fmt.Sprintf(", %d bytes", c.PayloadBytes)
 	}
 	return line
+}
+
+// roundLength is how long a round is, if that is given.
+func (c Config) roundLength() string {
+	switch {
+	case c.opening():
+		return ""
+	case c.Scenario == "replay":
+		return fmt.Sprintf(" of %v", c.Duration)
+	}
+	return fmt.Sprintf(" of %v after %v of warm-up", c.Duration, c.WarmUp)
 }
 
 // counted is n with what is counted, in the plural if it has to be.

@@ -49,7 +49,7 @@
 		return all.filter((v) => v >= min && v <= max);
 	};
 	// fitting are the marks of a horizontal axis, every second one, or fewer, where they have no room.
-	const fitting = (u, marks) => marks.filter((_, i) => i % Math.ceil((marks.length * 56) / u.width) === 0);
+	const fitting = (u, marks) => marks.filter((_, i) => i % Math.ceil((marks.length * 60) / u.width) === 0);
 	const latencyAxis = Object.assign({ splits: logSplits, filter: (_, splits) => splits }, labels(seconds));
 	const fromZero = { range: (_, _min, max) => [0, (max || 1) * 1.08] };
 
@@ -71,9 +71,8 @@
 	const line = (label, stroke, format, more) => Object.assign({ label, stroke, width: 1.75, value: shown(format) }, more);
 
 	const percentiles = (d) => {
-		const decades = Math.max(1, Math.ceil(d.x[d.x.length - 1]));
 		const marks = [Math.log10(2)];
-		for (let i = 1; i <= decades; i++) marks.push(i);
+		for (let i = 1; i <= d.x[d.x.length - 1]; i++) marks.push(i);
 		return {
 			title: d.title + " by percentile",
 			data: [d.x, ...d.curves],
@@ -90,7 +89,7 @@
 		title,
 		data: [history.x, ...kinds.flatMap((k) => k.curves)],
 		options: () => ({
-			scales: { x: { time: false }, y },
+			scales: { x: { time: false, range: (_, min, max) => [Math.max(0, min), max] }, y },
 			axes: axes(labels(clock), yAxis),
 			series: [{ label: "time", value: shown(clock) }, ...kinds.flatMap((k) => k.curves.map((_, i) => line(called(k.name, i), colour(i), format, k.more)))],
 			cursor: { sync: { key: "time" } },
@@ -162,7 +161,7 @@
 	const specs = comeback.x ? [back()] : [];
 	specs.push(...distributions.slice(0, 1).map(percentiles));
 	if (has(history.p50)) {
-		specs.push(overTime("Latency over time", logarithmic, latencyAxis, seconds,
+		specs.push(overTime(history.timed, logarithmic, latencyAxis, seconds,
 			[{ name: "p50", curves: history.p50, more: { dash: [5, 4] } }, { name: "p99", curves: history.p99 }]));
 	}
 	if (has(history.rate)) specs.push(overTime(history.rated, fromZero, labels(short), digits, [{ name: "", curves: history.rate }]));
