@@ -40,6 +40,21 @@ func TestConnect(t *testing.T) {
 
 // TestConnectTellsWhatIsWrong has a server that does something else with every fourth
 // handshake.
+// TestConnectTimeline has rates count the time of opening only, not what follows.
+func TestConnectTimeline(t *testing.T) {
+	c := quick(serve(t, func() answers { return echoed }))
+	c.Scenario, c.Connections, c.Rate = "connect", 100, 1000
+	withAndWithoutWorkers(t, c, func(t *testing.T, c Config) {
+		_, r := mustRun(t, c)
+		if len(r.Timeline) != 1 {
+			t.Fatalf("the timeline is %+v, want a moment", r.Timeline)
+		}
+		if rate := float64(r.Opened) / r.Opening.Seconds(); r.Timeline[0].Rate < 0.6*rate || r.Timeline[0].Open != 100 {
+			t.Errorf("a moment of %+v, with %v opened per second", r.Timeline[0], rate)
+		}
+	})
+}
+
 func TestConnectTellsWhatIsWrong(t *testing.T) {
 	tests := []struct {
 		cause  string

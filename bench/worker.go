@@ -113,9 +113,13 @@ func (w *worker) open() error {
 	for {
 		select {
 		case err := <-done:
+			if err == nil {
+				err = w.sendTick(now())
+			}
 			if err != nil {
 				return err
 			}
+			w.timed = false // nothing is opened from now on
 			return w.send(event{Ready: &ready{Opened: w.session.tally.Opened}})
 		case _, ok := <-w.commands:
 			if !ok {
@@ -233,7 +237,8 @@ func (w *worker) tick() error {
 func (w *worker) sendTick(at int64) error {
 	t := w.session.takeTick()
 	t.Slot = w.slot(w.ticked)
-	if took := time.Duration(at - w.ticked); w.timed && took >= shortestTick {
+	whole := w.ticked == w.origin // however short it was
+	if took := time.Duration(at - w.ticked); w.timed && (whole || took >= shortestTick) {
 		t.Took = took
 	}
 	w.ticked = at
