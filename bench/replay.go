@@ -19,6 +19,7 @@ type replay struct {
 	conns   []replayConn
 	pacer   *pacer
 	lastDue int64 // of the messages that were sent; under the session's lock
+	leaving int   // connections that we are closing; under the session's lock
 }
 
 // A replayConn is one connection. All fields but the first are under the session's lock.
@@ -91,6 +92,9 @@ func (c *replayConn) OnClose(_ handler.Conn, status handler.CloseStatus) {
 	r, at := c.replay, now()
 	r.mu.Lock()
 	c.conn = nil
+	if c.closing {
+		r.leaving--
+	}
 	finished := c.closing && status.Clean
 	if finished {
 		r.open--
@@ -147,7 +151,10 @@ func (r *replay) stop() []publications {
 	for i := range r.conns {
 		r.mu.Lock()
 		conn := r.conns[i].conn
-		r.conns[i].closing = conn != nil
+		if conn != nil {
+			r.conns[i].closing = true
+			r.leaving++
+		}
 		r.mu.Unlock()
 		if conn != nil {
 			_ = conn.Close(frame.CloseNormal, "") // fails if the server has closed, which OnClose tells
@@ -159,7 +166,7 @@ func (r *replay) stop() []publications {
 func (r *replay) settled([]publications) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.open == 0
+	return r.leaving == 0
 }
 
 // finish counts the connections whose end had to be made.

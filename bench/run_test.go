@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -125,6 +127,38 @@ func TestRunInterruptedWhileConnecting(t *testing.T) {
 		c.Progress = func(Progress) { cancel() }
 		report, err := Run(ctx, c)
 		if err != nil || !report.Interrupted || report.Targets[0].Rounds[0].Opened != 0 {
+			t.Errorf("%s: %v, %+v", scenario, err, report)
+		}
+	}
+}
+
+// TestRunInterruptedByHalf ends a run when the server has answered half of the handshakes,
+// and answers the others at just that moment: nobody waits for those.
+func TestRunInterruptedByHalf(t *testing.T) {
+	recording := filepath.Join(t.TempDir(), "recording")
+	if err := os.WriteFile(recording, []byte("{\"at_ns\":0,\"text\":\"a\"}\n{\"at_ns\":3600000000000,\"text\":\"b\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scenario := range []string{"echo", "replay"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		late := make(chan struct{})
+		c := quick(hold(t, func(n int64) bool {
+			if n%2 == 0 {
+				<-late
+			}
+			return true
+		}, listen))
+		c.Scenario, c.Connections, c.Duration, c.Timeout = scenario, 100, time.Hour, 240*time.Hour
+		if scenario == "replay" {
+			c.Recording = recording
+		}
+		once := sync.OnceFunc(func() { cancel(); close(late) })
+		c.Progress = func(p Progress) {
+			if p.Open > 0 {
+				once()
+			}
+		}
+		if report, err := Run(ctx, c); err != nil || !report.Interrupted {
 			t.Errorf("%s: %v, %+v", scenario, err, report)
 		}
 	}
