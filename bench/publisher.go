@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
@@ -81,12 +82,15 @@ func (f *fanout) publish(k int, due int64) {
 	p.succeeded(due, now())
 }
 
+// afterEnd is how long publishers go on at the end with posts that are behind.
+const afterEnd = int64(200 * time.Millisecond)
+
 // post posts the next message, on the goroutine of the publisher's pacer. What has not been
-// posted by the end is not posted any more.
+// posted shortly after the end is not posted any more.
 func (p *publisher) post(_ int, due int64) {
 	f := p.fanout
 	f.mu.Lock()
-	number, late := p.sent, now() >= f.span.End
+	number, late := p.sent, now() >= f.span.End+afterEnd
 	f.mu.Unlock()
 	cause, published := "the answers before took too long", false
 	at := now()

@@ -140,6 +140,13 @@ type taking struct {
 	conns [][]string
 }
 
+// got is what came on each connection. All must have been closed.
+func (s *taking) got() [][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
 func (s *taking) serve(t *testing.T, answer answers) string {
 	return serve(t, func() answers {
 		s.mu.Lock()
@@ -185,8 +192,8 @@ func TestReplay(t *testing.T) {
 			withWorkers(t, &c, 2)
 		}
 		report, r := mustRun(t, c)
-		if len(server.conns) != 2 || !slices.Equal(server.conns[0], want) || !slices.Equal(server.conns[1], want) {
-			t.Errorf("the server got %q; want twice %q", server.conns, want)
+		if got := server.got(); len(got) != 2 || !slices.Equal(got[0], want) || !slices.Equal(got[1], want) {
+			t.Errorf("the server got %q; want twice %q", got, want)
 		}
 		if got := faults(&r.Tally); got != (fault{}) || r.Sent != 200 || r.SentBytes != 200 || r.SendLag.Count() != 200 || r.Finishing.Count() != 2 {
 			t.Errorf("faults %+v, %d sent, %d bytes, %d finished", got, r.Sent, r.SentBytes, r.Finishing.Count())
@@ -213,8 +220,8 @@ func TestReplayOfPart(t *testing.T) {
 	c, want := replayed(t, server.serve(t, echoed))
 	c.Connections, c.Duration = 1, 50*time.Millisecond
 	_, r := mustRun(t, c)
-	if len(server.conns) != 1 || !slices.Equal(server.conns[0], want[:50]) || r.Sent != 50 {
-		t.Errorf("the server got %q, %d sent; want %q", server.conns, r.Sent, want[:50])
+	if got := server.got(); len(got) != 1 || !slices.Equal(got[0], want[:50]) || r.Sent != 50 {
+		t.Errorf("the server got %q, %d sent; want %q", got, r.Sent, want[:50])
 	}
 }
 

@@ -26,6 +26,7 @@ func startBench(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *tr
 	cmd = exec.CommandContext(ctx, program, append([]string{"bench"}, args...)...)
 	cmd.Env = append(os.Environ(), asWeir+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = patience // for workers that are still there
 	stdout, stderr = newTranscript(), newTranscript()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if err := cmd.Start(); err != nil {
