@@ -37,6 +37,7 @@ type attacker struct {
 	grace  time.Duration
 	ctx    context.Context // ends it earlier
 
+	socket   net.Conn // closed without the farewell of TLS, for which a full socket has no room
 	conn     net.Conn
 	reader   *bufio.Reader
 	begun    int64 // when the attack began; 0: it has not
@@ -58,8 +59,8 @@ func (a *attacker) attack() outcome {
 	if err := a.connect(); err != nil {
 		return a.refused("no connection: " + failureCause(err))
 	}
-	defer a.conn.Close()
-	defer context.AfterFunc(a.ctx, func() { _ = a.conn.Close() })()
+	defer a.socket.Close()
+	defer context.AfterFunc(a.ctx, func() { _ = a.socket.Close() })()
 	_ = a.conn.SetDeadline(a.until) // fails on a closed connection, which reading tells
 	a.reader = bufio.NewReader(a.conn)
 	if !a.kind.handshake {
@@ -75,7 +76,7 @@ func (a *attacker) attack() outcome {
 		early = <-sent
 	}
 	o := a.watch(early)
-	_ = a.conn.Close()
+	_ = a.socket.Close()
 	if !a.kind.deaf {
 		<-sent
 	}
@@ -109,7 +110,7 @@ func (a *attacker) connect() error {
 	if err != nil {
 		return err
 	}
-	a.conn = conn
+	a.socket, a.conn = conn, conn
 	if !isSecure {
 		return nil
 	}
