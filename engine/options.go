@@ -51,7 +51,9 @@ type Options struct {
 	// runs. Default: an empty one.
 	Mux *handler.Mux
 	// HTTP answers requests that are no WebSocket upgrade and whose path is not a
-	// route, on a standard net/http server. Default: 404.
+	// route, on a standard net/http server. HeaderTimeout is the only deadline of a
+	// request there, and its connection counts against MaxConnections: a handler that
+	// anybody may reach bounds the body with http.ResponseController. Default: 404.
 	HTTP http.Handler
 
 	// Network is tcp, tcp4, tcp6 or unix. Default: tcp.

@@ -81,12 +81,19 @@ func (s *feedServer) addRoutes(m *handler.Mux) {
 	m.Handle("*", s.Feed) // refuses what is not below /feed
 }
 
-// addPages adds what is no WebSocket.
-func (s *feedServer) addPages(m *http.ServeMux) {
+// addPages adds what is no WebSocket. While a drain closes the connections a publication is
+// refused: not all of them would get it.
+func (s *feedServer) addPages(m *http.ServeMux, ready func() bool) {
 	if s == nil {
 		return
 	}
-	m.Handle("/publish/", s.Feed)
+	m.HandleFunc("/publish/", func(w http.ResponseWriter, r *http.Request) {
+		if !ready() {
+			answer(w, http.StatusServiceUnavailable, "draining")
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
 	m.HandleFunc("GET /feed/{topic}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
