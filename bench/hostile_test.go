@@ -35,7 +35,7 @@ func serveWeir(t *testing.T) string {
 	mux.Handle("/", handler.Echo{})
 	e, err := engine.New(engine.Options{
 		Address: "127.0.0.1:0", Mux: mux, Deflate: frame.DeflateOptions{Enabled: true},
-		Logger: slog.New(slog.DiscardHandler), HeaderTimeout: 100 * time.Millisecond, SlowTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond,
+		Logger: slog.New(slog.DiscardHandler), HeaderTimeout: 100 * time.Millisecond, SlowTimeout: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
