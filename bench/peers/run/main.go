@@ -39,9 +39,17 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	o, err := parse(os.Args[1:], os.Stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	code := 2
+	if err == nil {
+		code, err = 1, run(ctx, o, os.Stdout, os.Stderr)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
-		os.Exit(1)
+		os.Exit(code)
 	}
 }
 
@@ -56,11 +64,7 @@ type options struct {
 	earlier                 []report // to be written in place of new ones
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
-	if err != nil {
-		return err
-	}
+func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if o.earlier != nil {
 		return o.write(o.earlier)
 	}
@@ -117,10 +121,11 @@ func (o options) write(reports []report) error {
 	return errors.Join(errs...)
 }
 
-func parse(args []string, stderr io.Writer) (options, error) {
+// parse reads the flags. Help goes to stdout, with flag.ErrHelp.
+func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs.SetOutput(io.Discard)
 	fs.Func("target", "`name` of a built-in target or name=command; the first is the base of the ratios; may be\n"+
 		"repeated. {addr} and {port} in the command stand for where to listen, and the name of a\n"+
 		"program in braces, such as {floor-c} or {weir}, for that program, built for the run. Default: all of\n"+
@@ -138,16 +143,20 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.Func("from", "`file` written with --json, to make tables and charts of instead of measuring; may be repeated:\n"+
 		"rounds of the same scenario and target are put together", o.addEarlier)
 	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(stdout)
+			fs.PrintDefaults()
+		}
 		return o, err
 	}
 	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q; there are flags only", fs.Arg(0))
 	}
 	if *quick {
 		o.rounds, o.warmUp, o.length = 1, 100*time.Millisecond, 300*time.Millisecond
 	}
 	if o.rounds < 1 || o.length <= 0 || o.warmUp < 0 {
-		return o, errors.New("rounds and duration must be above zero")
+		return o, errors.New("rounds and duration must be above zero, and warm-up not below")
 	}
 	if len(o.targets) == 0 {
 		o.targets = target.All

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -65,6 +66,10 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q: no error", args)
 		}
+	}
+	var help strings.Builder
+	if _, err := parse([]string{"--help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-scenario") {
+		t.Errorf("--help: error %v, printed %q", err, help.String())
 	}
 }
 
@@ -194,16 +199,21 @@ func TestFromPutsRoundsTogether(t *testing.T) {
 
 // quick is a run of the C floor that is too short to mean anything, on a
 // processor that every machine has.
-func quick(args ...string) []string {
-	return append([]string{"--scenario", "echo-1", "--rounds", "1", "--duration", "50ms", "--warm-up", "10ms",
-		"--server-cpu", "0", "--target", "floor-c"}, args...)
+func quick(t *testing.T, args ...string) options {
+	t.Helper()
+	o, err := parse(append([]string{"--scenario", "echo-1", "--rounds", "1", "--duration", "50ms", "--warm-up", "10ms",
+		"--server-cpu", "0", "--target", "floor-c"}, args...), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 func TestRun(t *testing.T) {
 	t.Chdir("..")
 	file := filepath.Join(t.TempDir(), "result.json")
 	var out bytes.Buffer
-	err := run(t.Context(), quick("--target", "ends=false", "--json", file), &out, io.Discard)
+	err := run(t.Context(), quick(t, "--target", "ends=false", "--json", file), &out, io.Discard)
 	if err == nil || !strings.Contains(out.String(), "floor-c") {
 		t.Errorf("error %v, printed %s", err, out.Bytes())
 	}
@@ -230,7 +240,7 @@ func TestRunStops(t *testing.T) {
 	t.Chdir("..")
 	ctx, cancel := context.WithCancel(t.Context())
 	progress := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
-	err := run(ctx, quick("--rounds", "1000000"), io.Discard, progress)
+	err := run(ctx, quick(t, "--rounds", "1000000"), io.Discard, progress)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("run = %v, want context.Canceled", err)
 	}
