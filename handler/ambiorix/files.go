@@ -19,6 +19,20 @@ func Dir(name string) fs.FS { return directory(name) }
 
 type directory string
 
+// Stat implements fs.StatFS. Without it fs.Stat would open the file, and wait for ever if
+// that is a named pipe.
+func (d directory) Stat(name string) (fs.FileInfo, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrInvalid}
+	}
+	root, err := os.OpenRoot(string(d))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Stat(filepath.FromSlash(name))
+}
+
 // Open implements fs.FS. It opens the directory each time, so that one which has been
 // replaced is noticed.
 func (d directory) Open(name string) (fs.File, error) {
@@ -91,8 +105,13 @@ func readOnly(f http.HandlerFunc) http.Handler {
 // SendFile answers a request with one file, as it is now: its MIME type is that of the
 // extension, unless the header has one, and application/octet-stream if the extension
 // says nothing. Conditional and range requests are served. A file that cannot be read,
-// a directory too, is answered 404.
+// a directory or a named pipe too, is answered 404.
 func SendFile(w http.ResponseWriter, r *http.Request, files fs.FS, name string) {
+	// Asked before it is opened, too: opening a pipe could wait for ever.
+	if info, err := fs.Stat(files, strings.TrimPrefix(name, "/")); err != nil || !info.Mode().IsRegular() {
+		http.NotFound(w, r)
+		return
+	}
 	f, err := http.FS(files).Open(name)
 	if err != nil {
 		http.NotFound(w, r)

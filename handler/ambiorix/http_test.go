@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -145,6 +146,32 @@ func TestRow55StaticDirectorySafe(t *testing.T) {
 	for _, path := range []string{"/static/sub/page.txt", "/static/in", "/static/sub/%70age.txt"} {
 		if r, body := get(t, address, path); r.StatusCode != 200 || body != "fine" {
 			t.Errorf("GET %s: status %d, %q; want the file", path, r.StatusCode, body)
+		}
+	}
+}
+
+// A named pipe is no file to serve, nor is it opened: that waited for a writer for ever.
+func TestNamedPipeIsNotFound(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pipe", "sub/index.html"} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("pipe", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	app := newApp(t, ambiorix.Options{})
+	app.Static("/static", ambiorix.Dir(dir))
+	app.Static("/other", os.DirFS(dir))
+	app.HandleFunc("/pipe", func(w http.ResponseWriter, r *http.Request) { ambiorix.SendFile(w, r, ambiorix.Dir(dir), "pipe") })
+	address := start(t, app)
+	for _, path := range []string{"/static/pipe", "/static/pipe/", "/static/link", "/static/sub/", "/other/pipe", "/pipe"} {
+		if status := rawGet(t, address, path); status != http.StatusNotFound {
+			t.Errorf("GET %s: status %d; want 404", path, status)
 		}
 	}
 }
