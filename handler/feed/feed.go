@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirws/weir/frame"
 	"github.com/weirws/weir/handler"
 )
 
@@ -130,8 +131,28 @@ func (f *Feed) Publish(topic string, messages ...Message) (Published, error) {
 		return Published{}, err
 	}
 	defer t.release()
-	last, n, err := t.publish(f.hub.Load(), f.now, f.bounds, messages)
+	last, n, err := f.publish(t, messages)
 	return Published{Topic: topic, Epoch: t.epoch, Offset: last, Count: n}, err
+}
+
+// publish gives each message the next offset of a topic and hands it to the engine. Both
+// happen under the lock, so that the order of the offsets is that of the engine's queue. It
+// returns the last offset and how many messages have one: with ErrBusy, not all of them.
+func (f *Feed) publish(t *topic, messages []Message) (last uint64, n int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	hub := f.hub.Load() // under the lock: whoever subscribes to the topic has set it before
+	for i, m := range messages {
+		payload := appendMessage(make([]byte, 0, m.maxSize(t.name)), t.name, t.history.last+1, m)
+		if hub != nil {
+			// Subject and opcode are valid, so that an error is ErrBusy.
+			if _, err := (*hub).Publish(t.subject, frame.Text, payload, handler.PublishOptions{}); err != nil {
+				return t.history.last, i, ErrBusy
+			}
+		}
+		t.history.add(entry{message: frame.Prepare(frame.Text, payload, nil), at: f.now()}, f.bounds)
+	}
+	return t.history.last, len(messages), nil
 }
 
 // Subscribers is the number of connections that are subscribed to a topic.

@@ -3,10 +3,6 @@ package feed
 import (
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/weirws/weir/frame"
-	"github.com/weirws/weir/handler"
 )
 
 // A topic is used by those who have pinned it, under its lock.
@@ -23,25 +19,6 @@ type topic struct {
 }
 
 func (t *topic) release() { t.pins.Add(-1) }
-
-// publish gives each message the next offset and hands it to the engine. Both happen
-// under the lock, so that the order of the offsets is that of the engine's queue. It
-// returns the last offset and how many messages have one: with ErrBusy, not all of them.
-func (t *topic) publish(hub *handler.Hub, now func() time.Time, b bounds, messages []Message) (last uint64, n int, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, m := range messages {
-		payload := appendMessage(make([]byte, 0, m.maxSize(t.name)), t.name, t.history.last+1, m)
-		if hub != nil {
-			// Subject and opcode are valid, so that an error is ErrBusy.
-			if _, err := (*hub).Publish(t.subject, frame.Text, payload, handler.PublishOptions{}); err != nil {
-				return t.history.last, i, ErrBusy
-			}
-		}
-		t.history.add(entry{message: frame.Prepare(frame.Text, payload, nil), at: now()}, b)
-	}
-	return t.history.last, len(messages), nil
-}
 
 // A cursor says where a subscription starts.
 type cursor struct {
