@@ -81,19 +81,20 @@ func (s *feedServer) addRoutes(m *handler.Mux) {
 	m.Handle("*", s.Feed) // refuses what is not below /feed
 }
 
-// addPages adds what is no WebSocket. While a drain closes the connections a publication is
-// refused: not all of them would get it.
-func (s *feedServer) addPages(m *http.ServeMux, ready func() bool) {
+// close ends publishing: while a drain closes the connections, not all of them would get
+// what is published.
+func (s *feedServer) close() {
+	if s != nil {
+		s.Close()
+	}
+}
+
+// addPages adds what is no WebSocket.
+func (s *feedServer) addPages(m *http.ServeMux) {
 	if s == nil {
 		return
 	}
-	m.HandleFunc("/publish/", func(w http.ResponseWriter, r *http.Request) {
-		if !ready() {
-			answer(w, http.StatusServiceUnavailable, "draining")
-			return
-		}
-		s.ServeHTTP(w, r)
-	})
+	m.Handle("/publish/", s.Feed)
 	m.HandleFunc("GET /feed/{topic}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")

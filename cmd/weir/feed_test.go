@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,23 +94,6 @@ func TestServeFeed(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-// TestFeedWhileDraining has a publisher that posts before a drain begins, and after.
-func TestFeedWhileDraining(t *testing.T) {
-	f, err := newFeed(&feedOptions{on: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ready, want := range map[bool]int{true: http.StatusOK, false: http.StatusServiceUnavailable} {
-		r := httptest.NewRequest(http.MethodPost, "/publish/a", strings.NewReader("text"))
-		r.Header.Set("Authorization", "Bearer "+f.token)
-		w := httptest.NewRecorder()
-		newSite(func() bool { return ready }, f).ServeHTTP(w, r)
-		if w.Code != want {
-			t.Errorf("ready %t: status %d, want %d: %s", ready, w.Code, want, w.Body)
-		}
-	}
 }
 
 func TestServeFeedWithKeys(t *testing.T) {

@@ -38,7 +38,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := &server{said: announcer{w: stderr, json: o.json, log: o.logger}}
+	s := &server{feed: feed, said: announcer{w: stderr, json: o.json, log: o.logger}}
 	o.engine.HTTP = hurried(newSite(s.isReady, feed), requestTime)
 	o.engine.Mux = newRoutes(feed)
 	if s.engine, err = engine.New(o.engine); err != nil {
@@ -94,6 +94,7 @@ func startError(err error, o engine.Options) error {
 // A server is one call of serve.
 type server struct {
 	engine *engine.Engine
+	feed   *feedServer // nil: there is none
 	said   announcer
 }
 
@@ -119,6 +120,7 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal) error {
 	case <-ctx.Done():
 	case <-signals:
 	}
+	s.feed.close() // first: what is published once the drain has begun does not reach everybody
 	drain()
 	return s.awaitDrain(ended, signals)
 }

@@ -20,7 +20,7 @@ var pageFiles embed.FS
 func newSite(ready func() bool, f *feedServer) http.Handler {
 	m := http.NewServeMux()
 	addFiles(m, map[string]string{"/{$}": "index.html", "/chat.css": "chat.css", "/chat.js": "chat.js"})
-	f.addPages(m, ready)
+	f.addPages(m)
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
 	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {

@@ -28,7 +28,8 @@
 //	{"topic":"orders.eu","epoch":"6b1d…-1","offset":7,"count":1}
 //
 // While more is published than the engine can hand out (handler.ErrBusy) the answer is 503,
-// and says how many of a batch were published before.
+// and says how many of a batch were published before. It is 503 too once the feed is closed,
+// which Feed.Close does before the engine is shut down, even if the request began before.
 //
 // # Subscribing
 //
@@ -63,7 +64,8 @@
 //	{"type":"published",…}, {"type":"info",…}, {"type":"pong"}
 //	{"type":"error","op":…,"topic":…,"code":C,"text":…}    C is malformed, bad-topic, bad-offset,
 //	                          no-data, forbidden, subscribed, not-subscribed, dropping,
-//	                          too-many-topics, too-many-subscriptions or busy; nothing has changed
+//	                          too-many-topics, too-many-subscriptions, busy or closing; nothing
+//	                          has changed
 //
 // # Slow subscribers
 //

@@ -10,6 +10,8 @@ var (
 	ErrTooManyTopics = errors.New("feed: too many topics")
 	// ErrBusy: more is being published than the engine can hand out.
 	ErrBusy = errors.New("feed: too many messages wait")
+	// ErrClosed: the feed has been closed.
+	ErrClosed = errors.New("feed: closed")
 	// ErrNotJSON: the message is not one JSON value in UTF-8.
 	ErrNotJSON = errors.New("feed: message is not JSON")
 	// ErrKey: the bytes are not a key that tokens can be verified with.
@@ -36,6 +38,7 @@ var (
 	errBadSlow       = &failure{"bad-slow", "slow must be drop-newest, drop-oldest or conflate", 400}
 	errManyTopics    = &failure{"too-many-topics", "the server has as many topics as it may have", 503}
 	errBusy          = &failure{"busy", "more is being published than the server can hand out", 503}
+	errClosing       = &failure{"closing", "the server is about to end, and takes no more messages", 503}
 	errManySubs      = &failure{"too-many-subscriptions", "the connection has as many subscriptions as it may have", 503}
 )
 

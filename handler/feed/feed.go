@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -92,6 +94,7 @@ type Feed struct {
 	topics map[string]*topic
 	made   uint64 // topics, ever
 	swept  time.Time
+	closed bool
 }
 
 // New returns a Feed without topics. The error names everything that is wrong with o.
@@ -114,6 +117,21 @@ func New(o Options) (*Feed, error) {
 // Options returns the options with their defaults.
 func (f *Feed) Options() Options { return f.options }
 
+// Close ends publishing, before the engine is shut down: what was published before reaches
+// the subscribers, and nothing is published once it has returned. Subscriptions are left
+// alone. It may be called again.
+func (f *Feed) Close() {
+	f.mu.Lock()
+	f.closed = true
+	topics := slices.Collect(maps.Values(f.topics))
+	f.mu.Unlock()
+	for _, t := range topics {
+		t.mu.Lock()
+		t.closed = true
+		t.mu.Unlock()
+	}
+}
+
 // Published says which offsets messages were given.
 type Published struct {
 	Topic  string `json:"topic"`
@@ -123,7 +141,7 @@ type Published struct {
 }
 
 // Publish publishes messages to a topic, one behind the other and with nothing in
-// between. It returns ErrTopic and ErrTooManyTopics; then nothing was published. With
+// between. It returns ErrTopic, ErrTooManyTopics and ErrClosed; then nothing was published. With
 // ErrBusy the first Published.Count of them were, and the rest may be tried again later.
 func (f *Feed) Publish(topic string, messages ...Message) (Published, error) {
 	t, err := f.acquire(topic)
@@ -141,6 +159,9 @@ func (f *Feed) Publish(topic string, messages ...Message) (Published, error) {
 func (f *Feed) publish(t *topic, messages []Message) (last uint64, n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return t.history.last, 0, ErrClosed
+	}
 	hub := f.hub.Load() // under the lock: whoever subscribes to the topic has set it before
 	for i, m := range messages {
 		payload := appendMessage(make([]byte, 0, m.maxSize(t.name)), t.name, t.history.last+1, m)
@@ -223,7 +244,7 @@ func (f *Feed) make(name string) (*topic, error) {
 			return nil, ErrTooManyTopics
 		}
 		f.made++
-		t = &topic{name: name, subject: f.subject(name), epoch: f.epoch + "-" + strconv.FormatUint(f.made, 10)}
+		t = &topic{name: name, subject: f.subject(name), epoch: f.epoch + "-" + strconv.FormatUint(f.made, 10), closed: f.closed}
 		f.topics[name] = t
 	}
 	t.pins.Add(1)

@@ -230,6 +230,8 @@ func failureOf(err error) *failure {
 		return errManyTopics
 	case errors.Is(err, ErrBusy):
 		return errBusy
+	case errors.Is(err, ErrClosed):
+		return errClosing
 	default:
 		return errBadTopic
 	}

@@ -16,6 +16,7 @@ type topic struct {
 
 	mu      sync.Mutex
 	history history
+	closed  bool // nothing more is published
 }
 
 func (t *topic) release() { t.pins.Add(-1) }
