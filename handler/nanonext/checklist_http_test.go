@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/weirws/weir/engine"
@@ -52,6 +53,39 @@ func TestRow54FileIsFresh(t *testing.T) {
 	}
 	if r, _ := do(t, http.MethodPost, s.URL()+"/", nil); r.StatusCode != 405 || r.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %s, Allow %q; want 405", r.Status, r.Header.Get("Allow"))
+	}
+}
+
+// The name of a File is the developer's own: it may be a symbolic link to anywhere, which
+// was 404 whenever it led out of its directory, or was absolute.
+func TestFileFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	target, www := filepath.Join(dir, "releases", "page-2.txt"), filepath.Join(dir, "www")
+	write(t, target, "page")
+	write(t, filepath.Join(www, "near"), "near")
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	links := map[string]string{
+		"absolute": target, "relative": "../releases/page-2.txt", "inside": filepath.Join(www, "near"), "directory": dir, "pipe": "../pipe", "nowhere": "gone",
+	}
+	var files []nanonext.Handler
+	for name, to := range links {
+		link := filepath.Join(www, name+".html")
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, nanonext.File{Path: "/" + name, File: link})
+	}
+	s := start(t, engine.Options{}, files...)
+	for name, want := range map[string]string{"absolute": "page", "relative": "page", "inside": "near"} {
+		r, body := get(t, s, "/"+name, http.StatusOK)
+		if got := r.Header.Get("Content-Type"); body != want || got != "text/html; charset=utf-8" {
+			t.Errorf("GET /%s: %q of type %q; want %q", name, body, got, want)
+		}
+	}
+	for _, name := range []string{"directory", "pipe", "nowhere"} {
+		get(t, s, "/"+name, http.StatusNotFound)
 	}
 }
 

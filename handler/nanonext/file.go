@@ -9,14 +9,14 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 )
 
 const octetStream = "application/octet-stream"
 
 // File answers GET with a file, which is read on every request: a file that is not
-// there, or is no regular one, is 404 until it is.
+// there, or is no regular one, is 404 until it is. A symbolic link stands for what it
+// leads to, wherever that is.
 type File struct {
 	// Path, percent-decoded.
 	Path string
@@ -28,13 +28,7 @@ type File struct {
 
 func (h File) register(r *router) error {
 	return r.add(h.Path, h.Prefix, http.MethodGet, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		root, err := os.OpenRoot(filepath.Dir(h.File))
-		if err != nil {
-			refuseFile(w, err)
-			return
-		}
-		defer root.Close()
-		serveFile(w, r, root, filepath.Base(h.File))
+		serveFile(w, r, h.File, os.Stat, os.Open)
 	}))
 }
 
@@ -70,11 +64,11 @@ func (h Directory) serve(w http.ResponseWriter, r *http.Request) {
 		// Links on the page are relative to the directory.
 		addSlash(w, r)
 	case info.IsDir():
-		serveFile(w, r, root, path.Join(name, "index.html"))
+		serveFile(w, r, path.Join(name, "index.html"), root.Stat, root.Open)
 	case slash:
 		refuseFile(w, fs.ErrNotExist)
 	default:
-		serveFile(w, r, root, name)
+		serveFile(w, r, name, root.Stat, root.Open)
 	}
 }
 
@@ -87,9 +81,10 @@ func addSlash(w http.ResponseWriter, r *http.Request) {
 
 var errNotRegular = fmt.Errorf("nanonext: not a regular file: %w", fs.ErrNotExist)
 
-// serveFile answers with a file below root.
-func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name string) {
-	info, err := root.Stat(name)
+// serveFile answers with a file. stat and open are those of package os, or of an os.Root.
+func serveFile(w http.ResponseWriter, r *http.Request, name string,
+	stat func(string) (os.FileInfo, error), open func(string) (*os.File, error)) {
+	info, err := stat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errNotRegular // opening a pipe could wait for ever
 	}
@@ -97,7 +92,7 @@ func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name strin
 		refuseFile(w, err)
 		return
 	}
-	f, err := root.Open(name)
+	f, err := open(name)
 	if err != nil {
 		refuseFile(w, err)
 		return
