@@ -152,6 +152,8 @@ func TestRow56InlineAndRedirect(t *testing.T) {
 		nanonext.Redirect{Path: "/old", Location: "/health"},
 		nanonext.Redirect{Path: "/moved", Location: "https://new.example/base?v=2", Prefix: true, Status: 308},
 		nanonext.Redirect{Path: "/root", Location: "/", Prefix: true},
+		nanonext.Redirect{Path: "/part", Location: "/new#sec", Prefix: true},
+		nanonext.Redirect{Path: "/query", Location: "/new?v=2#a?b", Prefix: true},
 	)
 	if r, body := get(t, s, "/health", 200); body != `{"status":"ok"}` || r.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("GET /health: %q of type %q", body, r.Header.Get("Content-Type"))
@@ -167,6 +169,10 @@ func TestRow56InlineAndRedirect(t *testing.T) {
 		{"/old/", "/health", 302},
 		{"/moved", "https://new.example/base?v=2", 308},
 		{"/moved/a%2fb/c%20d/?z=1", "https://new.example/base/a%2fb/c%20d/?v=2&z=1", 308},
+		{"/part", "/new#sec", 302},
+		{"/part?z=1", "/new?z=1#sec", 302},
+		{"/part/x/y?z=1", "/new/x/y?z=1#sec", 302},
+		{"/query/x?z=1", "/new/x?v=2&z=1#a?b", 302},
 		{"/root//evil.example/x", "/evil.example/x", 302},
 		{"/root/%5Cevil.example", "/%5Cevil.example", 302},
 	} {

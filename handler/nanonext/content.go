@@ -83,9 +83,10 @@ type Redirect struct {
 	// Path, percent-decoded.
 	Path string
 	// Prefix redirects all paths below Path as well: what follows Path is appended to
-	// Location.
+	// the path of Location.
 	Prefix bool
-	// Location is a path or a URL. The query of the request is appended.
+	// Location is a path or a URL. The query of the request is appended to its own; a
+	// fragment stays at the end.
 	Location string
 	// Status is 301, 302, 303, 307 or 308. Default: 302.
 	Status int
@@ -109,7 +110,8 @@ func redirects(status int) bool {
 }
 
 func (h Redirect) serve(w http.ResponseWriter, r *http.Request) {
-	location, query, _ := strings.Cut(h.Location, "?")
+	location, fragment, _ := strings.Cut(h.Location, "#")
+	location, query, _ := strings.Cut(location, "?")
 	// Without its slashes, since //host would lead to another one.
 	rest := strings.TrimLeft(below(r, h.Path).EscapedPath(), "/")
 	if rest != "" {
@@ -123,6 +125,9 @@ func (h Redirect) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if query != "" {
 		location += "?" + query
+	}
+	if fragment != "" {
+		location += "#" + fragment
 	}
 	http.Redirect(w, r, location, h.Status)
 }
