@@ -20,10 +20,13 @@
 // # What is where
 //
 // A path belongs to WebSocket or to HTTP: on the path of a WebSocket handler anything
-// but an upgrade is answered 426 or 405, and an upgrade elsewhere 404. The path of a
-// request is percent-decoded, its query is not looked at, and one slash at its end may
-// be missing or too much. An exact path goes before a prefix, a longer prefix before a
-// shorter one. A path with a segment ".." is answered 400 whatever its handler.
+// but an upgrade is answered 426 or 405, and an upgrade elsewhere 404. A WebSocket
+// handler for "*" takes upgrades elsewhere too, except on the path of an HTTP handler
+// without prefix, where they stay 404; what is no upgrade it leaves to HTTP.
+//
+// The path of a request is percent-decoded, its query is not looked at, and one slash at
+// its end may be missing or too much. An exact path goes before a prefix, a longer prefix
+// before a shorter one. A path with a segment ".." is answered 400 whatever its handler.
 //
 // Unlike package handler, this one imports the engine: a server that can be started
 // needs one.

@@ -20,7 +20,10 @@ type Handler interface {
 	register(r *router) error
 }
 
-const anyMethod = "*"
+const (
+	anyMethod = "*"
+	anyPath   = "*"
+)
 
 // A router finds the handler of an HTTP request. It is immutable once the server is
 // made.
@@ -61,9 +64,28 @@ func (r *router) addSocket(h WebSocket) error {
 	if r.exact[key(h.Path)] != nil {
 		return fmt.Errorf("%w %q", handler.ErrDuplicatePath, h.Path)
 	}
+	if h.Path == anyPath {
+		h.Open = r.elsewhere(h.Open)
+	}
 	return r.sockets.Add(handler.Route{
 		Path: h.Path, Handler: newSocketHandler(h), Subprotocols: h.Subprotocols, Origins: h.Origins,
 	})
+}
+
+// elsewhere is the Open of the WebSocket handler for all other paths: it refuses those that
+// are no other path.
+func (r *router) elsewhere(open func(Conn, *handler.Request) error) func(Conn, *handler.Request) error {
+	return func(ws Conn, req *handler.Request) error {
+		switch {
+		case climbs(req.Path):
+			return handler.Refuse(http.StatusBadRequest, "bad path")
+		case r.exact[key(req.Path)] != nil:
+			return handler.Refuse(http.StatusNotFound, "no such path")
+		case open == nil:
+			return nil
+		}
+		return open(ws, req)
+	}
 }
 
 // add adds an HTTP handler: for one path, or for all that begin with the same segments.
@@ -76,7 +98,7 @@ func (r *router) add(path string, prefix bool, method string, h http.Handler) er
 		table = r.prefixes
 	}
 	route, ok := r.sockets.Match(path)
-	if isSocket := ok && route.Path != "*"; isSocket && !prefix || table[key(path)][method] != nil {
+	if isSocket := ok && route.Path != anyPath; isSocket && !prefix || table[key(path)][method] != nil {
 		return fmt.Errorf("%w %q, method %s", handler.ErrDuplicatePath, path, method)
 	}
 	if table[key(path)] == nil {

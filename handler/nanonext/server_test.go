@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/weirws/weir/engine"
 	"github.com/weirws/weir/handler"
 	"github.com/weirws/weir/handler/nanonext"
@@ -80,6 +82,40 @@ func TestOptionsOfTheEngine(t *testing.T) {
 	get(t, s, "/other", http.StatusTeapot)
 	if _, err := nanonext.NewServer("http://127.0.0.1:0", engine.Options{Mux: mux}, nanonext.Inline{Path: "/own"}); !errors.Is(err, handler.ErrDuplicatePath) {
 		t.Errorf("an HTTP handler on a route of the engine's: %v; want ErrDuplicatePath", err)
+	}
+}
+
+// A WebSocket handler for "*" took upgrades of the paths of HTTP handlers too.
+func TestSocketOnAllOtherPaths(t *testing.T) {
+	paths := make(chan string, 1)
+	s := start(t, engine.Options{},
+		nanonext.WebSocket{Path: "*", Text: true, Message: echo, Open: func(_ nanonext.Conn, r *handler.Request) error {
+			paths <- r.Path
+			return nil
+		}},
+		nanonext.WebSocket{Path: "/ws", Text: true, Message: echo},
+		nanonext.Inline{Path: "/page", Data: []byte("page")},
+		nanonext.Func{Path: "/post", Method: "POST", Serve: func(http.ResponseWriter, *http.Request) {}},
+		nanonext.Directory{Path: "/", Dir: t.TempDir()},
+	)
+	for _, path := range []string{"/", "/other", "/other/", "/page/below"} {
+		c := dial(t, s, path)
+		if got := receive(t, "Open", paths); got != path {
+			t.Errorf("Open for %s; want %s", got, path)
+		}
+		c.send(websocket.TextMessage, path)
+		c.expect(websocket.TextMessage, path)
+	}
+	dial(t, s, "/ws")
+	for path, want := range map[string]int{"/page": 404, "/page/": 404, "/p%61ge?x": 404, "/post": 404, "/a/../page": 400} {
+		if r := refused(t, s, path); r.StatusCode != want {
+			t.Errorf("upgrade of %s: %s; want %d", path, r.Status, want)
+		}
+	}
+	get(t, s, "/page", http.StatusOK)
+	get(t, s, "/other", http.StatusNotFound)
+	if len(paths) != 0 {
+		t.Errorf("Open for %s", <-paths)
 	}
 }
 

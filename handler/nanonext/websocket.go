@@ -16,7 +16,8 @@ var ErrNotUTF8 = errors.New("nanonext: text message is not UTF-8")
 // connection they come in order and never overlap. A panic in one closes the connection
 // with 1011.
 type WebSocket struct {
-	// Path of the handshake, percent-decoded, or "*" for every path without a handler.
+	// Path of the handshake, percent-decoded, or "*" for every path without a handler of
+	// its own. A Directory, or another handler with a prefix, does not count as one.
 	Path string
 	// Text makes Conn.Send send text messages. Default: binary ones.
 	Text bool
