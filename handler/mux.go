@@ -69,6 +69,21 @@ func (m *Mux) Add(r Route) error {
 	return nil
 }
 
+// Remove takes away the route of a path, compared as Match does, and reports whether it
+// had one of its own. Connections that are open go on.
+func (m *Mux) Remove(path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := routeKey(path)
+	route := m.byPath[key]
+	if route == nil {
+		return false
+	}
+	delete(m.byPath, key)
+	m.routes = slices.DeleteFunc(m.routes, func(r *Route) bool { return r == route })
+	return true
+}
+
 // Match returns the route of a percent-decoded path, and whether there is one.
 // Paths are compared byte by byte, except that either may have one slash at its
 // end that the other has not: /a is /a/, but not /a//, /A or /a/b. The Route is

@@ -133,6 +133,31 @@ func TestMuxRoutes(t *testing.T) {
 	}
 }
 
+func TestMuxRemove(t *testing.T) {
+	m := handler.NewMux()
+	for _, path := range []string{"/a", "*", "/b/", "/"} {
+		m.Handle(path, handler.Echo{})
+	}
+	for _, tt := range []struct {
+		path string
+		want bool
+		left int
+	}{
+		{"/c", false, 4}, {"/a/", true, 3}, {"/a", false, 3}, {"*", true, 2}, {"*", false, 2}, {"//", false, 2}, {"/", true, 1},
+	} {
+		if got, left := m.Remove(tt.path), len(m.Routes()); got != tt.want || left != tt.left {
+			t.Errorf("Remove(%q) = %v, %d routes left; want %v, %d", tt.path, got, left, tt.want, tt.left)
+		}
+	}
+	if _, ok := m.Match("/a"); ok {
+		t.Error("Match finds a route that was removed")
+	}
+	if route, ok := m.Match("/b"); !ok || route.Path != "/b/" {
+		t.Errorf("Match(/b) = %v, %v; want /b/", route, ok)
+	}
+	m.Handle("/a", handler.Echo{})
+}
+
 // TestMuxConcurrent has routes added while paths are looked up, for the race
 // detector; a path whose Add has returned must be found.
 func TestMuxConcurrent(t *testing.T) {

@@ -29,6 +29,7 @@ const (
 // made.
 type router struct {
 	sockets  *handler.Mux
+	added    []string           // to sockets: paths
 	exact    map[string]methods // by key
 	prefixes map[string]methods // by key
 	fallback http.Handler
@@ -67,9 +68,20 @@ func (r *router) addSocket(h WebSocket) error {
 	if h.Path == anyPath {
 		h.Open = r.elsewhere(h.Open)
 	}
-	return r.sockets.Add(handler.Route{
+	err := r.sockets.Add(handler.Route{
 		Path: h.Path, Handler: newSocketHandler(h), Subprotocols: h.Subprotocols, Origins: h.Origins,
 	})
+	if err == nil {
+		r.added = append(r.added, h.Path)
+	}
+	return err
+}
+
+// removeSockets undoes addSocket for all.
+func (r *router) removeSockets() {
+	for _, path := range r.added {
+		r.sockets.Remove(path)
+	}
 }
 
 // elsewhere is the Open of the WebSocket handler for all other paths: it refuses those that

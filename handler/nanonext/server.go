@@ -60,10 +60,11 @@ type Server struct {
 
 // NewServer makes a server that does not listen yet. rawURL is http://host:port, or
 // https://host:port with TLS among the options, for wss as well: port 0 is any free one,
-// an empty host all interfaces. Options configure the engine, except for Address; a Mux among them gets the WebSocket handlers, and an
-// HTTP handler the requests that no handler is for. Two handlers for the same path, and
-// method, are refused with handler.ErrDuplicatePath. The error names everything that
-// is wrong.
+// an empty host all interfaces. Options configure the engine, except for Address; a Mux
+// among them gets the WebSocket handlers, and an HTTP handler the requests that no handler
+// is for. Two handlers for the same path, and method, are refused with
+// handler.ErrDuplicatePath. The error names everything that is wrong; then the Mux is as it
+// was.
 func NewServer(rawURL string, o engine.Options, handlers ...Handler) (*Server, error) {
 	u, address, err := parseURL(rawURL)
 	switch {
@@ -86,6 +87,7 @@ func NewServer(rawURL string, o engine.Options, handlers ...Handler) (*Server, e
 	s.options = o
 	s.engine, err = engine.New(o)
 	if err := errors.Join(append(errs, err)...); err != nil {
+		r.removeSockets() // the caller may try again
 		return nil, err
 	}
 	return s, nil

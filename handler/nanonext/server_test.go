@@ -83,6 +83,43 @@ func TestOptionsOfTheEngine(t *testing.T) {
 	if _, err := nanonext.NewServer("http://127.0.0.1:0", engine.Options{Mux: mux}, nanonext.Inline{Path: "/own"}); !errors.Is(err, handler.ErrDuplicatePath) {
 		t.Errorf("an HTTP handler on a route of the engine's: %v; want ErrDuplicatePath", err)
 	}
+	mux.Handle("/later", handler.Echo{})
+	dial(t, s, "/later")
+}
+
+// A NewServer that failed left its handlers in the Mux, so that the next one with the same
+// options failed too.
+func TestNewServerAgain(t *testing.T) {
+	mux := handler.NewMux()
+	mux.Handle("/own", handler.Echo{})
+	handlers := []nanonext.Handler{nanonext.WebSocket{Path: "/a", Message: echo}, nanonext.WebSocket{Path: "*", Message: echo}}
+	const address = "http://127.0.0.1:0"
+	for name, try := range map[string]func() error{
+		"a bad URL": func() error { _, err := nanonext.NewServer("", engine.Options{Mux: mux}, handlers...); return err },
+		"bad options": func() error {
+			_, err := nanonext.NewServer(address, engine.Options{Mux: mux, Loops: -1}, handlers...)
+			return err
+		},
+		"a handler twice": func() error {
+			_, err := nanonext.NewServer(address, engine.Options{Mux: mux}, append(handlers, handlers[0])...)
+			return err
+		},
+		"the route of the Mux": func() error {
+			_, err := nanonext.NewServer(address, engine.Options{Mux: mux}, append(handlers, nanonext.WebSocket{Path: "/own"})...)
+			return err
+		},
+	} {
+		if err := try(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if got := len(mux.Routes()); got != 1 {
+			t.Errorf("after %s: %d routes; want the caller's", name, got)
+		}
+	}
+	s := start(t, engine.Options{Mux: mux}, handlers...)
+	for _, path := range []string{"/own", "/a", "/b"} {
+		dial(t, s, path)
+	}
 }
 
 // A WebSocket handler for "*" took upgrades of the paths of HTTP handlers too.

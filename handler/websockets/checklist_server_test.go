@@ -190,6 +190,28 @@ func TestRow65PortInUse(t *testing.T) {
 	}
 }
 
+// A NewServer that failed left its route in the caller's Mux, so that the next one with the
+// same options failed too.
+func TestNewServerAgain(t *testing.T) {
+	first := listen(t, websockets.Options{})
+	mux := handler.NewMux()
+	mux.Handle("/own", handler.Echo{})
+	o := websockets.Options{Engine: engine.Options{Address: first.Addr().String(), Mux: mux}}
+	for range 2 {
+		if _, err := websockets.NewServer(o); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("on a port in use: %v; want EADDRINUSE", err)
+		}
+		if got := len(mux.Routes()); got != 1 {
+			t.Errorf("%d routes after that; want the caller's", got)
+		}
+	}
+	o.Engine.Address = ""
+	second := start(t, o)
+	for _, path := range []string{"/own", "/any"} {
+		dialURL(t, "ws://"+second.Addr().String()+path)
+	}
+}
+
 func TestRow66GracefulStop(t *testing.T) {
 	ends := make(chan handler.CloseStatus, 1)
 	s := start(t, websockets.Options{})

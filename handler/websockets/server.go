@@ -18,7 +18,7 @@ type Options struct {
 	Binary bool
 	// Engine configures everything else: the Address, 127.0.0.1:7681 by default, limits,
 	// origins, sub-protocols, TLS. Its Mode is always engine.Service, and its HTTP the
-	// page. A Mux gets the route "*".
+	// page. A Mux gets the route "*", unless NewServer fails.
 	Engine engine.Options
 }
 
@@ -43,6 +43,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := s.start(o.Engine, newGroup(o.Binary, false, &o.Engine.Deflate)); err != nil {
+		o.Engine.Mux.Remove("*") // the caller may try again
 		return nil, err
 	}
 	return s, nil
