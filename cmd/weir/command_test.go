@@ -73,6 +73,8 @@ func TestRunWithWrongArguments(t *testing.T) {
 		{"serve --feed-publish-key x", "--feed-publish-key needs --feed, which is off"},
 		{"serve --feed --feed-history-bytes 0", `--feed-history-bytes is "0"; it must be a whole number from 1 to 2147483647`},
 		{"serve --feed --feed-history-age 5", `--feed-history-age is "5"; it must be 0 or a duration with its unit`},
+		{"serve --feed --max-message 2097153", "--max-message is 2097153; with --feed it must be at most half of --outbox-hard, which is 4194304"},
+		{"serve --feed --outbox-hard 2097151", "--max-message is 1048576; with --feed it must be at most half of --outbox-hard, which is 2097151"},
 		{"serve --feed --feed-topics x", `--feed-topics is "x"; it must be a whole number from 1 to 16777216`},
 		{"serve --feed --feed-subscribe-key=", `--feed-subscribe-key is ""; it must be the path of a file`},
 		{"serve --tls-cert=", `--tls-cert is ""; it must be the path of a file in PEM`},

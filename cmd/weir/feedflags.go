@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 
 	"github.com/weirws/weir/engine"
@@ -47,7 +48,11 @@ func (o *feedOptions) check(fs *flag.FlagSet, e, d engine.Options) error {
 		}
 	}
 	// Half of what may wait for a peer is left to what is published meanwhile.
-	o.options.ReplayBytes = max(1, outboxHard(e, d)/2)
-	o.options.MaxBodyBytes = e.MaxMessageBytes
+	hard := outboxHard(e, d)
+	o.options.ReplayBytes = max(1, hard/2)
+	o.options.MaxBodyBytes = cmp.Or(e.MaxMessageBytes, d.MaxMessageBytes)
+	if o.on && o.options.MaxBodyBytes > o.options.ReplayBytes {
+		return usagef("--max-message is %d; with --feed it must be at most half of --outbox-hard, which is %d", o.options.MaxBodyBytes, hard)
+	}
 	return nil
 }

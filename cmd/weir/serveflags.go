@@ -103,7 +103,7 @@ func listenFlags(fs *flag.FlagSet, o *engine.Options, d engine.Options) {
 func limitFlags(fs *flag.FlagSet, o *engine.Options, d engine.Options) {
 	fs.Var(whole(&o.MaxConnections, 1, mostConns, 0), "max-connections",
 		"`number` of connections at most; the next is answered 503 (default and upper bound: the descriptor limit less 128)")
-	fs.Var(whole(&o.MaxMessageBytes, 1, mostBytes, d.MaxMessageBytes), "max-message", "largest message accepted, in `bytes`, inflated")
+	fs.Var(whole(&o.MaxMessageBytes, 1, mostBytes, d.MaxMessageBytes), "max-message", "largest message accepted, in `bytes`, inflated, and body of a publication; with --feed at most half of --outbox-hard")
 	fs.Var(whole(&o.MaxInflateRatio, 1, mostBytes, 0), "max-inflate-ratio",
 		"`times` that a compressed message above 64 KiB may become larger than it came (default: no bound but --max-message)")
 	fs.Var(whole(&o.MaxHeaderBytes, 1, mostBytes, d.MaxHeaderBytes), "max-header", "largest request header accepted, in `bytes`")

@@ -27,6 +27,9 @@
 //
 //	{"topic":"orders.eu","epoch":"6b1d…-1","offset":7,"count":1}
 //
+// A message that is larger than Options.ReplayBytes, as subscribers get it, cannot be delivered
+// and is answered 413, as is a body above MaxBodyBytes.
+//
 // While more is published than the engine can hand out (handler.ErrBusy) the answer is 503,
 // and says how many of a batch were published before. It is 503 too once the feed is closed,
 // which Feed.Close does before the engine is shut down, even if the request began before.
@@ -63,7 +66,7 @@
 //	{"type":"presence","topic":T,"subscribers":N}
 //	{"type":"published",…}, {"type":"info",…}, {"type":"pong"}
 //	{"type":"error","op":…,"topic":…,"code":C,"text":…}    C is malformed, bad-topic, bad-offset,
-//	                          no-data, forbidden, subscribed, not-subscribed, dropping,
+//	                          no-data, too-large, forbidden, subscribed, not-subscribed, dropping,
 //	                          too-many-topics, too-many-subscriptions, busy or closing; nothing
 //	                          has changed
 //
@@ -111,7 +114,7 @@
 //
 // # What will hurt
 //
-// One Feed serves one engine. Memory is bounded by MaxTopics times HistoryBytes, which with
-// the defaults is 10 GB: lower one of them if publishers may make many topics. Where
+// One Feed serves one engine. Memory is bounded by MaxTopics times HistoryBytes, or ReplayBytes
+// if that is more, which with the defaults is 10 GB: lower one of them if publishers may make many topics. Where
 // everybody may subscribe, subscribers can use up the topics too.
 package feed

@@ -8,6 +8,8 @@ var (
 	ErrTopic = errors.New("feed: malformed topic")
 	// ErrTooManyTopics: there are Options.MaxTopics already, and all of them are in use.
 	ErrTooManyTopics = errors.New("feed: too many topics")
+	// ErrTooLarge: a message is larger than Options.ReplayBytes, as subscribers get it.
+	ErrTooLarge = errors.New("feed: message too large")
 	// ErrBusy: more is being published than the engine can hand out.
 	ErrBusy = errors.New("feed: too many messages wait")
 	// ErrClosed: the feed has been closed.
@@ -31,6 +33,7 @@ var (
 	errBadTopic      = &failure{"bad-topic", "a topic is letters, digits, - and _ in tokens with dots in between, 200 bytes at most", 400}
 	errBadCursor     = &failure{"bad-offset", "offset must be a whole number, none that is still to come, and epoch must go with it unless it is 0", 400}
 	errNoData        = &failure{"no-data", "what is published must be in the field data, as any JSON value", 400}
+	errTooLarge      = &failure{"too-large", "a message is larger, as subscribers get it, than the server can deliver; nothing was published", 413}
 	errForbidden     = &failure{"forbidden", "the token does not allow this topic, or has expired", 403}
 	errSubscribed    = &failure{"subscribed", "the connection is subscribed to the topic already", 409}
 	errNotSubscribed = &failure{"not-subscribed", "the connection is not subscribed to the topic", 409}

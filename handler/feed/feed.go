@@ -32,9 +32,10 @@ type Options struct {
 	// MaxBodyBytes bounds the body of a request to publish; a larger one is answered
 	// 413. Default: 1 MiB.
 	MaxBodyBytes int
-	// ReplayBytes bounds the history that is under way to one connection. More is sent
-	// when the client asks for it, having read that. It must be well below the engine's
-	// OutboxHardBytes. Default: 1 MiB.
+	// ReplayBytes bounds the history that is under way to one connection, and so one
+	// message as subscribers get it: a larger one is ErrTooLarge. More is sent when the client
+	// asks for it, having read that. It must be well below the engine's OutboxHardBytes, which
+	// what is published meanwhile and the replies need too. Default: 1 MiB.
 	ReplayBytes int
 
 	// PublishKeys verify the tokens of publishers. Default: none, so that no client can
@@ -141,9 +142,15 @@ type Published struct {
 }
 
 // Publish publishes messages to a topic, one behind the other and with nothing in
-// between. It returns ErrTopic, ErrTooManyTopics and ErrClosed; then nothing was published. With
-// ErrBusy the first Published.Count of them were, and the rest may be tried again later.
+// between. It returns ErrTopic, ErrTooLarge, ErrTooManyTopics and ErrClosed; then nothing was
+// published. With ErrBusy the first Published.Count of them were, and the rest may be tried
+// again later.
 func (f *Feed) Publish(topic string, messages ...Message) (Published, error) {
+	for _, m := range messages {
+		if m.maxSize(topic) > f.options.ReplayBytes {
+			return Published{}, ErrTooLarge
+		}
+	}
 	t, err := f.acquire(topic)
 	if err != nil {
 		return Published{}, err

@@ -47,7 +47,7 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 		return f.followInTurn(s, t, at)
 	}
 	t.mu.Lock()
-	first, ok := t.start(at, s.room(f.options.ReplayBytes), s.sent == s.read)
+	first, ok := t.start(at, s.room(f.options.ReplayBytes))
 	t.mu.Unlock()
 	switch {
 	case !ok:
@@ -63,7 +63,7 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rest := t.history.after(first.last, t.history.bytes, true)
+	rest := t.history.after(first.last, t.history.bytes)
 	if s.sendPage(t, rest, "history", s.send) && s.conn.Subscribe(t.subject) == nil {
 		s.topics = append(s.topics, t.name)
 	}
@@ -78,7 +78,7 @@ func (f *Feed) followInTurn(s *session, t *topic, at cursor) *failure {
 	defer done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all, ok := t.start(at, s.room(f.options.ReplayBytes), s.sent == s.read)
+	all, ok := t.start(at, s.room(f.options.ReplayBytes))
 	switch {
 	case !ok:
 		return errBadCursor
@@ -125,7 +125,8 @@ func (f *Feed) inTurn(s *session) (send func(*frame.Prepared) bool, done func())
 	return send, func() { _ = s.conn.Unsubscribe(subject) }
 }
 
-// room is how many bytes of history may be sent now.
+// room is how many bytes of history may be sent now: enough for any message, once the client
+// has read what it was sent.
 func (s *session) room(most int) int { return most - int(s.sent-s.read) }
 
 // replay sends what a subscription begins with.

@@ -68,8 +68,8 @@ type page struct {
 }
 
 // after returns the messages with offsets above offset, which is at most h.last. They
-// have at most limit bytes, unless one alone has more and big allows that.
-func (h *history) after(offset uint64, limit int, big bool) page {
+// have at most limit bytes.
+func (h *history) after(offset uint64, limit int) page {
 	p := page{last: offset}
 	if first := h.first(); offset+1 < first {
 		p.missing = first - 1 - offset
@@ -79,7 +79,7 @@ func (h *history) after(offset uint64, limit int, big bool) page {
 	n := 0
 	for ; n < len(rest); n++ {
 		size := rest[n].size()
-		if p.bytes+size > limit && (n > 0 || !big) {
+		if p.bytes+size > limit {
 			break
 		}
 		p.bytes += size

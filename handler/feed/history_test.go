@@ -76,34 +76,32 @@ func TestHistoryAfter(t *testing.T) {
 	tests := []struct {
 		offset uint64
 		limit  int
-		big    bool
 		want   page // but for the messages
 		count  int
 	}{
-		{9, 100, false, page{last: 9, whole: true}, 0},
-		{8, 100, false, page{last: 9, bytes: 8, whole: true}, 1},
-		{3, 100, false, page{last: 9, bytes: 33, whole: true}, 6},
-		{2, 100, false, page{last: 9, bytes: 33, whole: true, missing: 1}, 6},
-		{0, 100, false, page{last: 9, bytes: 33, whole: true, missing: 3}, 6},
-		{3, 33, false, page{last: 9, bytes: 33, whole: true}, 6},
-		{3, 32, false, page{last: 8, bytes: 25}, 5},
-		{0, 7, false, page{last: 5, bytes: 7, missing: 3}, 2},
-		{0, 2, false, page{last: 3, missing: 3}, 0},
-		{0, 2, true, page{last: 4, bytes: 3, missing: 3}, 1},
-		{8, -5, false, page{last: 8}, 0},
-		{9, -5, false, page{last: 9, whole: true}, 0},
+		{9, 100, page{last: 9, whole: true}, 0},
+		{8, 100, page{last: 9, bytes: 8, whole: true}, 1},
+		{3, 100, page{last: 9, bytes: 33, whole: true}, 6},
+		{2, 100, page{last: 9, bytes: 33, whole: true, missing: 1}, 6},
+		{0, 100, page{last: 9, bytes: 33, whole: true, missing: 3}, 6},
+		{3, 33, page{last: 9, bytes: 33, whole: true}, 6},
+		{3, 32, page{last: 8, bytes: 25}, 5},
+		{0, 7, page{last: 5, bytes: 7, missing: 3}, 2},
+		{0, 2, page{last: 3, missing: 3}, 0},
+		{8, -5, page{last: 8}, 0},
+		{9, -5, page{last: 9, whole: true}, 0},
 	}
 	for _, tt := range tests {
-		got := h.after(tt.offset, tt.limit, tt.big)
+		got := h.after(tt.offset, tt.limit)
 		for i, e := range got.messages {
 			if offset := got.last - uint64(len(got.messages)-1-i); e.size() != int(offset)-1 {
-				t.Errorf("after(%d, %d, %t): message %d has %d bytes", tt.offset, tt.limit, tt.big, offset, e.size())
+				t.Errorf("after(%d, %d): message %d has %d bytes", tt.offset, tt.limit, offset, e.size())
 			}
 		}
 		count := len(got.messages)
 		got.messages = nil
 		if fmt.Sprint(got) != fmt.Sprint(tt.want) || count != tt.count {
-			t.Errorf("after(%d, %d, %t) = %+v, %d messages; want %+v, %d", tt.offset, tt.limit, tt.big, got, count, tt.want, tt.count)
+			t.Errorf("after(%d, %d) = %+v, %d messages; want %+v, %d", tt.offset, tt.limit, got, count, tt.want, tt.count)
 		}
 	}
 }

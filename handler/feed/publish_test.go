@@ -1,6 +1,8 @@
 package feed_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,6 +67,53 @@ func TestPublishOverHTTP(t *testing.T) {
 			c.expect(m)
 		}
 	}
+}
+
+// A message grows where it is encoded. One that could not be delivered is refused: every
+// subscriber was closed with 1008, whenever it came, until something else was published.
+func TestPublishTooLarge(t *testing.T) {
+	const most = 64 << 10 // bytes under way, half of what may wait
+	o := withPublishKey(t)
+	o.ReplayBytes = most
+	s := start(t, o, engine.Options{OutboxSoftBytes: 2 * most, OutboxHardBytes: 2 * most})
+	tok := token(t, may("a", ""))
+	tooLarge := strings.Repeat("\x00", most/4) // six times as much in JSON
+	for _, tt := range []struct{ name, contentType, body string }{
+		{"text", "text/plain", tooLarge},
+		{"bytes", "text/plain", strings.Repeat("\xff", most-100)},
+		{"JSON", "application/json", `"` + strings.Repeat("x", most) + `"`},
+		{"batch", "application/x-ndjson", `1` + "\n" + `"` + strings.Repeat("x", most) + `"`},
+	} {
+		if status, answer := s.post(t, "a", tt.contentType, tok, tt.body); status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %d %s; want 413", tt.name, status, answer)
+		}
+	}
+	if p, err := s.Publish("a", feed.Message{}, feed.Bytes([]byte(tooLarge))); !errors.Is(err, feed.ErrTooLarge) || p.Count != 0 {
+		t.Errorf("Publish: %+v, %v; want ErrTooLarge", p, err)
+	}
+	c := s.dial(t, "/feed?token="+tok)
+	c.send(`{"op":"publish","topic":"a","data":"` + strings.Repeat("x", most) + `"}`)
+	c.expect(`{"type":"error","op":"publish","topic":"a","code":"too-large"}`)
+
+	// The largest that there may be comes to subscribers, by every way.
+	large := `"` + strings.Repeat("x", most-83) + `"`
+	for offset := 1; offset <= 3; offset++ {
+		s.publish(t, "a", large)
+	}
+	want := func(offset int) string {
+		return fmt.Sprintf(`{"type":"message","topic":"a","offset":%d,"data":%s}`, offset, large)
+	}
+	late := s.dial(t, "/feed/a")
+	late.expect(`{"type":"subscribed","topic":"a","offset":3}`, want(3))
+	epoch := s.epochOf(t, "a")
+	for offset := 1; offset <= 2; offset++ {
+		c.send(fmt.Sprintf(`{"op":"resume","topic":"a","epoch":%q,"offset":%d}`, epoch, offset-1))
+		c.expect(want(offset), fmt.Sprintf(`{"type":"more","topic":"a","epoch":%q,"offset":%d}`, epoch, offset))
+	}
+	c.send(fmt.Sprintf(`{"op":"resume","topic":"a","epoch":%q,"offset":2}`, epoch))
+	c.expect(`{"type":"subscribed","topic":"a","offset":3}`, want(3))
+	s.publish(t, "a", large)
+	c.expect(want(4))
 }
 
 func TestServeHTTPElsewhere(t *testing.T) {

@@ -228,6 +228,8 @@ func failureOf(err error) *failure {
 	switch {
 	case errors.Is(err, ErrTooManyTopics):
 		return errManyTopics
+	case errors.Is(err, ErrTooLarge):
+		return errTooLarge
 	case errors.Is(err, ErrBusy):
 		return errBusy
 	case errors.Is(err, ErrClosed):

@@ -37,7 +37,7 @@ type start struct {
 
 // start returns what a client at a cursor has to be sent. The lock is held. It reports
 // false if the cursor is in the future.
-func (t *topic) start(at cursor, limit int, big bool) (start, bool) {
+func (t *topic) start(at cursor, limit int) (start, bool) {
 	h := &t.history
 	s := start{newest: h.last}
 	switch {
@@ -49,7 +49,7 @@ func (t *topic) start(at cursor, limit int, big bool) (start, bool) {
 	case at.offset > h.last:
 		return start{}, false
 	}
-	s.page = h.after(at.offset, limit, big)
+	s.page = h.after(at.offset, limit)
 	if s.missing > 0 && s.reason == "" {
 		s.reason = "history"
 	}
