@@ -12,6 +12,7 @@ import (
 // workers are the other ends of one round's workers.
 type workers struct {
 	inputs  []io.WriteCloser
+	outputs []io.Closer
 	encoded []*json.Encoder
 	events  chan workerEvent
 	ended   chan struct{}
@@ -78,9 +79,10 @@ func (w *workers) inProcess(_ []string, i int) error {
 	return nil
 }
 
-// attach reads the events of worker i.
-func (w *workers) attach(i int, in io.WriteCloser, out io.Reader) {
+// attach reads the events of worker i, up to its result.
+func (w *workers) attach(i int, in io.WriteCloser, out io.ReadCloser) {
 	w.inputs = append(w.inputs, in)
+	w.outputs = append(w.outputs, out)
 	w.encoded = append(w.encoded, json.NewEncoder(in))
 	w.reading.Go(func() { // ends with the result, or the worker's output
 		for decoder := json.NewDecoder(out); ; {
@@ -109,13 +111,17 @@ func (w *workers) tellAll(c command) {
 	}
 }
 
-// end ends all workers and waits for them.
+// end ends all workers and waits for them. What they say after their result, of which the
+// newline may be left, nobody reads: a write of theirs fails, and does not wait.
 func (w *workers) end() {
 	close(w.ended)
 	for _, in := range w.inputs {
 		_ = in.Close()
 	}
 	w.reading.Wait()
+	for _, out := range w.outputs {
+		_ = out.Close()
+	}
 	for _, wait := range w.waits {
 		wait()
 	}
