@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/weirws/weir/frame"
@@ -116,12 +115,10 @@ func (p *publisher) postNow(number uint32, due int64) (cause string, published b
 	if err != nil {
 		return err.Error(), false
 	}
-	status, err := p.fanout.poster.post(string(body))
+	status, left, err := p.fanout.poster.post(string(body))
 	switch {
-	case err != nil && errors.Is(err, syscall.ECONNREFUSED):
-		return postCause(err), false
 	case err != nil:
-		return postCause(err), true
+		return postCause(err), left
 	case status < 200 || status > 299:
 		return fmt.Sprintf("status %d", status), false
 	}

@@ -1,13 +1,16 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"text/template"
 
 	"github.com/weirws/weir/handler"
@@ -23,7 +26,8 @@ import (
 type Publishing struct {
 	// URLs, http or https, are where messages are posted, each in a request of its own, in the
 	// order of Config.URLs. A publisher waits for the answer to one before it posts the next;
-	// what is not answered with 2xx was not published. Default: none.
+	// what is answered with anything but 2xx, or finds no connection to go out on, was not
+	// published; what is not answered may have been. Default: none.
 	URLs []string `json:"urls,omitempty"`
 	// Headers are fields of those requests, each "Name: value". Default: a Content-Type of
 	// text/plain.
@@ -143,19 +147,24 @@ func newPoster(s *session, target int) *poster {
 // mostAnswer is how much is read of an answer, so that its connection can be used again.
 const mostAnswer = 64 << 10
 
-// post posts a body and returns the status of the answer. With an error it is not known
-// whether the server has published it.
-func (p *poster) post(body string) (status int, err error) {
-	r, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader(body))
+// post posts a body and returns the status of the answer. With an error, left tells whether
+// something may have left for the server, which then may have published it.
+func (p *poster) post(body string) (status int, left bool, err error) {
+	var connected atomic.Bool // of the last attempt: one that sent nothing is made again
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	r.Header = p.header.Clone()
 	answer, err := p.client.Do(r)
 	if err != nil {
-		return 0, err
+		return 0, connected.Load(), err
 	}
 	_, _ = io.CopyN(io.Discard, answer.Body, mostAnswer) // the status has been read, which is all that counts
 	_ = answer.Body.Close()
-	return answer.StatusCode, nil
+	return answer.StatusCode, true, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -146,6 +147,33 @@ func TestFanoutOfAServerThatDoesNotAnswer(t *testing.T) {
 	}
 	if got := round.Refusals; uint64(got["no answer in time"]) != round.Sent || uint64(got["the answers before took too long"]) != round.Unsent {
 		t.Errorf("refusals %v; %d sent, %d unsent", got, round.Sent, round.Unsent)
+	}
+}
+
+// TestFanoutTellsWhatWasNeverPosted publishes where no connection comes about: such posts were
+// not sent, and subscribers do not wait for them.
+func TestFanoutTellsWhatWasNeverPosted(t *testing.T) {
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // whose backlog takes the connections, and no TLS comes about
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	r := &room{filter: func() answers { return echoed }}
+	url := r.serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	tests := []struct{ name, at, cause string }{
+		{"nobody there", "http://127.0.0.1:1/", "connection refused"},
+		{"TLS, which the server does not speak", "https" + strings.TrimPrefix(url, "ws"), "http: server gave HTTP response to HTTPS client"},
+		{"TLS, to which the server says nothing", "https://" + deaf.Addr().String(), "no answer in time"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := quickFanout(url)
+			c.Publishing.URLs, c.Timeout = []string{tt.at}, 100*time.Millisecond
+			_, round := mustRun(t, c)
+			if got := faults(&round.Tally); got != (fault{Unsent: 200}) || round.Sent != 0 || round.Refusals[tt.cause] == 0 {
+				t.Errorf("faults %+v, %d sent, refusals %v; want 200 unsent, and %q", got, round.Sent, round.Refusals, tt.cause)
+			}
+		})
 	}
 }
 
