@@ -58,7 +58,8 @@
 //	                          are gone. R is "history": they have left it; or "epoch": what the
 //	                          client has seen was another epoch, how much of that it has missed
 //	                          is not known, and this one is sent from its beginning
-//	{"type":"missed","topic":T,"count":N}                  N messages were dropped, see below
+//	{"type":"missed","topic":T,"count":N}                  N messages were dropped, see below;
+//	                          without a topic: N of topics beyond the 256 that are told one by one
 //	{"type":"more","topic":T,"epoch":E,"offset":N}         the connection is not subscribed,
 //	                          because too much history is under way to it: resume from N, now
 //	                          that this has been read
@@ -78,7 +79,8 @@
 // handler.SlowPolicy says; a topic has one key, so conflate keeps the newest message of each. Its
 // client sees by the offsets where something is missing, and once it reads again "missed" tells
 // how many: what comes of a topic behind "subscribed", what gaps and what "missed" messages say
-// are together all that was published, when the client has caught up. "missed" overtakes
+// are together all that was published, when the client has caught up; for a client that is
+// behind in more than 256 topics, all that was published to its topics. "missed" overtakes
 // messages that wait, as all replies do. If the connection ends before that, the
 // offsets alone tell, and a resumption begins behind the last message seen. Such a connection
 // cannot unsubscribe: what it would be told in turn might be dropped.

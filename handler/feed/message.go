@@ -83,7 +83,7 @@ type (
 	}
 	missedReply struct {
 		Type  string `json:"type"`
-		Topic string `json:"topic"`
+		Topic string `json:"topic,omitempty"`
 		Count int    `json:"count"`
 	}
 	presenceReply struct {

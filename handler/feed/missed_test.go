@@ -207,3 +207,41 @@ func TestConnectionThatDropsDoesNotUnsubscribe(t *testing.T) {
 	s.publish(t, "a", "1")
 	c.expect(`{"type":"message","topic":"a","offset":1,"data":1}`)
 }
+
+// What a client misses of more topics than are told one by one is told in one sum. It was not
+// told at all.
+func TestMissedOfManyTopics(t *testing.T) {
+	const topics, rounds, size = 300, 2, 16 << 10
+	s := start(t, feed.Options{}, engine.Options{
+		Network: "unix", Address: filepath.Join(t.TempDir(), "s"), OutboxSoftBytes: 8 * size, // a unix socket holds little
+	})
+	c := s.dial(t, "/feed?slow=drop-newest")
+	for i := range topics {
+		c.send(fmt.Sprintf(`{"op":"subscribe","topic":"t%d"}`, i))
+		c.expect(fmt.Sprintf(`{"type":"subscribed","topic":"t%d","offset":0}`, i))
+	}
+	for i := range topics * rounds {
+		if _, err := s.Publish(fmt.Sprint("t", i%topics), feed.Bytes(make([]byte, size/6))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, told := 0, make(map[string]uint64) // messages; missed by topic
+	for known < topics*rounds {
+		_, data, err := c.ReadMessage()
+		if err != nil {
+			t.Fatalf("%v; it knows of %d messages of %d, of %d topics that it has missed some", err, known, topics*rounds, len(told))
+		}
+		var m said
+		if err := json.Unmarshal(data, &m); err != nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+		known++
+		if m.Type == "missed" {
+			known += int(m.Count) - 1
+			told[m.Topic] += m.Count
+		}
+	}
+	if known != topics*rounds || told[""] == 0 || len(told) != 257 {
+		t.Errorf("it knows of %d messages of %d; told of %d topics, and %d messages of others; want 257, some", known, topics*rounds, len(told), told[""])
+	}
+}

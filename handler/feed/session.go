@@ -150,11 +150,18 @@ func (f *Feed) OnMessage(c handler.Conn, op frame.Opcode, payload []byte) {
 	}
 }
 
-// OnMissed tells a client how many messages of a topic were dropped for it.
+// OnMissed tells a client how many messages of a topic were dropped for it, or of topics that
+// are not counted one by one.
 func (f *Feed) OnMissed(c handler.Conn, subject string, n int) {
-	if topic, ok := strings.CutPrefix(subject, f.subject("")); ok {
-		c.Value().(*session).send(prepare(missedReply{Type: "missed", Topic: topic, Count: n}))
+	topic, ok := strings.CutPrefix(subject, f.subject(""))
+	switch {
+	case ok:
+	case subject == handler.OtherTopics:
+		topic = ""
+	default:
+		return // the application's
 	}
+	c.Value().(*session).send(prepare(missedReply{Type: "missed", Topic: topic, Count: n}))
 }
 
 // OnClose does nothing: the engine ends the subscriptions.
