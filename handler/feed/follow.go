@@ -47,7 +47,7 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 		return f.followInTurn(s, t, at)
 	}
 	t.mu.Lock()
-	first, ok := t.start(at, s.room(f.options.ReplayBytes))
+	first, ok := f.startOf(s, t, at)
 	t.mu.Unlock()
 	switch {
 	case !ok:
@@ -70,6 +70,14 @@ func (f *Feed) follow(s *session, name string, at cursor) *failure {
 	return nil
 }
 
+// startOf returns what a connection at a cursor has to be sent, and nothing that has grown old
+// since something was published. The lock of the topic is held. It reports false if the cursor
+// is in the future.
+func (f *Feed) startOf(s *session, t *topic, at cursor) (start, bool) {
+	t.history.trim(f.now(), f.bounds)
+	return t.start(at, s.room(f.options.ReplayBytes))
+}
+
 // followInTurn is follow for a connection that has unsubscribed before. What was
 // published until then may still be on its way to it, and must arrive before what it is
 // sent now. So that goes the same way, by a subject of its own.
@@ -78,7 +86,7 @@ func (f *Feed) followInTurn(s *session, t *topic, at cursor) *failure {
 	defer done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all, ok := t.start(at, s.room(f.options.ReplayBytes))
+	all, ok := f.startOf(s, t, at)
 	switch {
 	case !ok:
 		return errBadCursor

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -140,6 +141,34 @@ func TestResumeTellsTheGap(t *testing.T) {
 	c.expect(`{"type":"subscribed","topic":"b","offset":0}`, `{"type":"gap","topic":"b","reason":"epoch"}`)
 	s.publish(t, "b", "1")
 	c.expect(`{"type":"message","topic":"b","offset":1,"data":1}`)
+}
+
+// What has grown old is not sent, though nothing was published since that would have dropped
+// it. It was sent, to whoever had unsubscribed before as well.
+func TestResumeSendsNothingOld(t *testing.T) {
+	const age = 50 * time.Millisecond
+	s := start(t, feed.Options{HistoryAge: age}, engine.Options{})
+	s.publish(t, "a", "1", "2", "3")
+	published := time.Now()
+	c := s.dial(t, "/feed")
+	c.send(`{"op":"subscribe","topic":"b"}`)
+	c.expect(`{"type":"subscribed","topic":"b","offset":0}`)
+	c.send(`{"op":"unsubscribe","topic":"b"}`)
+	c.expect(`{"type":"unsubscribed","topic":"b"}`)
+	eventually(t, "the messages are old", func() bool { return time.Since(published) > age })
+	want := []string{
+		`{"type":"subscribed","topic":"a","offset":3}`,
+		`{"type":"gap","topic":"a","reason":"history","from":1,"to":2}`,
+		`{"type":"message","topic":"a","offset":3,"data":3}`,
+	}
+	s.dial(t, "/feed/a?since=0").expect(want...)
+	s.publish(t, "c", "1", "2", "3")
+	published = time.Now()
+	eventually(t, "the messages are old", func() bool { return time.Since(published) > age })
+	c.send(`{"op":"resume","topic":"c","offset":0}`)
+	for _, w := range want {
+		c.expect(strings.Replace(w, `"a"`, `"c"`, 1))
+	}
 }
 
 func TestHistoryUnderWayIsBounded(t *testing.T) {
