@@ -162,7 +162,7 @@ func (r *Report) row(name, about string) (row, bool) {
 			c.Value = m.Unit.format(m.Value)
 			c.Bad = name == "errors" && m.Value > 0
 			if len(r.Targets[i].Rounds) > 1 {
-				c.Spread = fmt.Sprintf("%s … %s", m.Unit.format(m.Least), m.Unit.format(m.Most))
+				c.Spread = r.Targets[i].spread(m)
 			}
 			if i > 0 && found[0].Value > 0 {
 				c.Ratio = "× " + digits(m.Value/found[0].Value, false)

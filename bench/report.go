@@ -40,6 +40,9 @@ type Target struct {
 // A Round is what happened, and what it cost.
 type Round struct {
 	Tally
+	// Messaging is set if messages were to be sent, whether or not any could be: connections
+	// were open, and there was no interrupt.
+	Messaging    bool      `json:"messaging,omitempty"`
 	Began        time.Time `json:"began"`
 	MeasuredFrom time.Time `json:"measured_from"` // from where times of the timeline count
 	Timeline     []Moment  `json:"timeline"`
@@ -79,6 +82,9 @@ type Metric struct {
 	Value float64 `json:"value"`
 	Least float64 `json:"least"`
 	Most  float64 `json:"most"`
+	// Lacking is how many rounds should have the figure and do not, such as a latency where
+	// no message came back: Value, Least and Most know nothing of them.
+	Lacking int `json:"lacking,omitempty"`
 }
 
 // A Unit says what a figure counts.
@@ -102,7 +108,7 @@ const (
 var metrics = append([]metric{
 	{"found.rate", PerSecond, "rate that find has found", func(r *Round) (float64, bool) { return r.FoundRate, r.FoundRate > 0 }},
 	{"found.connections", Connected, "number of connections that find has found", func(r *Round) (float64, bool) { return r.FoundConnections, r.FoundConnections > 0 }},
-	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), r.Sent > 0 }},
+	{"rate", PerSecond, "messages received per second", func(r *Round) (float64, bool) { return r.rate(), r.Sent > 0 || r.Messaging }},
 	{"mean", Seconds, "latency, mean", func(r *Round) (float64, bool) { return r.Latency.Mean().Seconds(), r.Latency.Count() > 0 }},
 	{"p50", Seconds, "latency, median", latencyAt(50)},
 	{"p90", Seconds, "latency, 90 % below", latencyAt(90)},
@@ -249,15 +255,23 @@ func (r *Round) clientHeap() (mean float64, ok bool) {
 	return mean, mean > 0
 }
 
-// Metrics are the figures of the target that there are: all of them but those that
-// would be empty.
+// excused reports whether a round may lack a figure without anything having failed: memory
+// was given back meanwhile.
+func (r *Round) excused(name string) bool {
+	return name == "client.heap" || name == "server.rss.connection" && r.Server != nil
+}
+
+// Metrics are the figures of the target that there are in any of its rounds.
 func (t *Target) Metrics() []Metric {
 	var all []Metric
 	for _, m := range metrics {
 		var values []float64
+		lacking := 0
 		for i := range t.Rounds {
 			if v, ok := m.of(&t.Rounds[i]); ok {
 				values = append(values, v)
+			} else if !t.Rounds[i].excused(m.name) {
+				lacking++
 			}
 		}
 		if len(values) == 0 {
@@ -270,7 +284,7 @@ func (t *Target) Metrics() []Metric {
 				value += v
 			}
 		}
-		all = append(all, Metric{m.name, m.unit, value, slices.Min(values), slices.Max(values)})
+		all = append(all, Metric{m.name, m.unit, value, slices.Min(values), slices.Max(values), lacking})
 	}
 	return all
 }

@@ -103,6 +103,47 @@ func TestReportWarns(t *testing.T) {
 	}
 }
 
+// TestReportTellsWhichRoundsLackAFigure has a round of which nothing came back, and one in
+// which nothing could be sent: left out of a median, they would let a bound be kept.
+func TestReportTellsWhichRoundsLackAFigure(t *testing.T) {
+	r := sampleReport()
+	rounds := r.Targets[0].Rounds
+	rounds[0].Latency, rounds[0].Received = Histogram{}, 0
+	rounds[1].Messaging, rounds[1].Sent, rounds[1].Received = true, 0, 0
+	for text, wrong := range map[string]string{
+		"p99<1s":    "ws://a/: there is no figure for p99<1s in 1 of 3 rounds",
+		"rate>=1":   "ws://a/: rate is 0/s, not rate>=1",
+		"lost<1000": "",
+	} {
+		bound, err := ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Check([]Threshold{bound}); (err == nil) != (wrong == "") || err != nil && !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %v; want %q", text, err, wrong)
+		}
+	}
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	page, _ := pageOf(t, r)
+	for _, all := range []string{text.String(), page} {
+		if want := "2.00 ms … 3.00 ms, none in 1 of 3 rounds"; !strings.Contains(all, want) {
+			t.Errorf("%q is not in: %s", want, all)
+		}
+	}
+	for n := range rounds {
+		rounds[n].Server = &ServerCost{RSSPerConnection: float64(4096 * (1 - n))}
+	}
+	rounds[2].Clients[0].HeapPerConnection = -1
+	for _, name := range []string{"server.rss.connection", "client.heap"} { // in a round with less than before nothing has failed
+		if m, ok := r.Targets[0].metric(name); !ok || m.Lacking != 0 {
+			t.Errorf("%s is %+v, %v", name, m, ok)
+		}
+	}
+}
+
 func TestReportJSONAndCSV(t *testing.T) {
 	r := sampleReport()
 	var text bytes.Buffer

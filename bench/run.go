@@ -102,6 +102,9 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 	return d.conduct(ctx)
 }
 
+// messaging reports whether messages are to be sent.
+func (c Config) messaging() bool { return !scenarios[c.Scenario].silent || c.Scenario == "replay" }
+
 // conduct leads the workers through the round.
 func (d *director) conduct(ctx context.Context) (*Round, error) {
 	opened := 0
@@ -122,7 +125,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 	}
 	d.progress.Phase = "draining"
 	d.workers.tellAll(command{Drain: &drain{Published: published}})
-	round := &Round{Began: d.began, MeasuredFrom: d.measured}
+	round := &Round{Began: d.began, MeasuredFrom: d.measured, Messaging: d.config.messaging() && opened > 0 && ctx.Err() == nil}
 	var spreads []spread
 	if err := d.gather(ctx, func(e event) bool {
 		if e.Result == nil {

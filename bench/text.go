@@ -137,7 +137,7 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 		}
 		fmt.Fprintf(table, "  %s\t%s\t", m.Name, m.Unit.format(m.Value))
 		if len(t.Rounds) > 1 {
-			fmt.Fprintf(table, "%s … %s\t", m.Unit.format(m.Least), m.Unit.format(m.Most))
+			fmt.Fprintf(table, "%s\t", t.spread(m))
 		}
 		if first, ok := r.Targets[0].metric(m.Name); ok && i > 0 && first.Value > 0 {
 			fmt.Fprintf(table, "× %s\t", digits(m.Value/first.Value, false))
@@ -154,6 +154,15 @@ func (r *Report) writeTarget(b *strings.Builder, i int) {
 		writeCauses(b, "dropped", round.Drops)
 		writeCauses(b, "not published", round.Refusals)
 	}
+}
+
+// spread says between which extremes a figure lies, and how many rounds lack it.
+func (t *Target) spread(m Metric) string {
+	text := fmt.Sprintf("%s … %s", m.Unit.format(m.Least), m.Unit.format(m.Most))
+	if m.Lacking > 0 {
+		text += fmt.Sprintf(", none in %d of %d rounds", m.Lacking, len(t.Rounds))
+	}
+	return text
 }
 
 func writeCauses(b *strings.Builder, what string, causes map[string]int) {

@@ -71,7 +71,7 @@ func parseBound(text string, u Unit) (float64, error) {
 }
 
 // Check returns an error for each bound that a server did not keep: the median of its
-// rounds, of counts their sum. A figure that there is not keeps no bound.
+// rounds, of counts their sum. A figure that there is not, be it in one round, keeps no bound.
 func (r *Report) Check(thresholds []Threshold) error {
 	var errs []error
 	for _, bound := range thresholds {
@@ -80,6 +80,8 @@ func (r *Report) Check(thresholds []Threshold) error {
 			switch {
 			case !ok:
 				errs = append(errs, fmt.Errorf("%w: %s: there is no figure for %s", ErrThreshold, r.Targets[i].URL, bound.text))
+			case m.Lacking > 0:
+				errs = append(errs, fmt.Errorf("%w: %s: there is no figure for %s in %d of %d rounds", ErrThreshold, r.Targets[i].URL, bound.text, m.Lacking, len(r.Targets[i].Rounds)))
 			case !bound.holds(m.Value):
 				errs = append(errs, fmt.Errorf("%w: %s: %s is %s, not %s", ErrThreshold, r.Targets[i].URL, m.Name, m.Unit.format(m.Value), bound.text))
 			}

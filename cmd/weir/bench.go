@@ -53,8 +53,8 @@ func usageIfConfig(err error) error {
 	return err
 }
 
-// noLoad is an error if there was a round without a connection, or a message: then nothing was
-// measured.
+// noLoad is an error if there was a round without a connection, or without a message where some
+// were to be sent: then nothing was measured.
 func noLoad(r *bench.Report) error {
 	for _, t := range r.Targets {
 		for _, round := range t.Rounds {
@@ -62,7 +62,7 @@ func noLoad(r *bench.Report) error {
 			case r.Interrupted:
 			case round.Opened == 0:
 				return fmt.Errorf("no connection to %s could be opened", t.URL)
-			case round.Sent == 0 && round.Unsent > 0:
+			case round.Messaging && round.Sent == 0:
 				return fmt.Errorf("no message to %s could be sent", t.URL)
 			}
 		}

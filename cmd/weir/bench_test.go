@@ -185,6 +185,24 @@ func TestBenchWithoutPublications(t *testing.T) {
 	}
 }
 
+// TestBenchOfAServerThatHangsUp has connections that are gone before the load begins: in a
+// closed loop nothing is sent then, and nothing counts as not sent.
+func TestBenchOfAServerThatHangsUp(t *testing.T) {
+	t.Setenv(asWeir, "1")
+	var upgrader websocket.Upgrader
+	rude := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if c, err := upgrader.Upgrade(rw, r, nil); err == nil {
+			_ = c.Close()
+		}
+	}))
+	defer rude.Close()
+	out := newTranscript()
+	line := []string{"bench", "echo", "ws" + strings.TrimPrefix(rude.URL, "http"), "--rounds", "1", "--warm-up", "0", "--duration", "100ms", "--threshold", "lost<1"}
+	if code := run(t.Context(), line, out, out); code != exitFailed || !strings.Contains(out.String(), "no message to ws://") {
+		t.Errorf("exit code %d, want %d: %s", code, exitFailed, out)
+	}
+}
+
 func TestBenchWithoutServer(t *testing.T) {
 	t.Setenv(asWeir, "1")
 	stdout, stderr := newTranscript(), newTranscript()

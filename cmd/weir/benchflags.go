@@ -187,7 +187,7 @@ func benchRunFlags(fs *flag.FlagSet, o *benchOptions) {
 		t, err := bench.ParseThreshold(s)
 		o.thresholds = append(o.thresholds, t)
 		return err == nil
-	}}, "threshold", "`bound` that a figure must keep for the exit code to be 0, such as p99<5ms; may be repeated")
+	}}, "threshold", "`bound` that a figure, which all rounds must have, is to keep for the exit code to be 0, such as p99<5ms; may be repeated")
 	file := func(p *string) *value {
 		return &value{want: "the name of a file", set: func(s string) bool { *p = s; return s != "" }}
 	}
