@@ -27,5 +27,6 @@
 // Find repeats rounds of echo in search of what a server can do; hostile measures a control
 // group while others attack; replay plays what Record has recorded.
 //
-// All workers have to be on one machine: they compare times.
+// All workers have to be on one machine: they compare times, of its steady clock. To set the
+// wall clock during a run changes nothing.
 package bench

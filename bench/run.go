@@ -150,7 +150,7 @@ func (d *director) load(ctx context.Context, opened int) ([]publications, error)
 	if opened > 0 && !d.config.opening() {
 		sp.Begin += int64(d.config.WarmUp)
 		sp.End = sp.Begin + int64(d.config.length())
-		d.measured = time.Unix(0, sp.Begin)
+		d.measured = time.Now().Add(time.Duration(sp.Begin - now()))
 	}
 	d.workers.tellAll(command{Span: &sp})
 	d.progress.Phase, d.progress.Since = "running", time.Now()

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
-	"time"
 )
 
 const (
@@ -106,11 +105,3 @@ func mix(x uint64) uint64 {
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
-
-// started is the origin of this process's clock.
-var started = time.Now()
-
-// now is the time in nanoseconds since 1970 by the wall clock as it stood when the
-// process started, and by the monotonic clock since. So it never jumps, and
-// processes that start within moments of each other agree on it.
-func now() int64 { return started.UnixNano() + int64(time.Since(started)) }
