@@ -7,14 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"text/tabwriter"
+	"time"
 
 	"github.com/weirws/weir/engine"
 )
 
 const fewConnections = 512 // fewer are hardly what anybody wants
 
-// An announcer tells the operator what the server does: in lines to read, or in
-// records of the log when that is in JSON.
+// An announcer tells the operator what the server does, whatever the level of the log: in
+// lines to read, or in records of the log when that is in JSON.
 type announcer struct {
 	w    io.Writer
 	json bool
@@ -29,25 +30,38 @@ type fact struct{ name, text string }
 func (a announcer) listening(e *engine.Engine, asked int, f *feedServer) {
 	facts := append(addresses(e.Addr(), e.Options().TLS != nil, f), limits(e.Options())...)
 	facts = append(facts, f.secrets()...)
-	switch most := e.Options().MaxConnections; {
-	case asked > most:
-		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for %s, not %d: raise it (ulimit -Hn)", connections(most), asked)})
-	case asked == 0 && most < fewConnections:
-		facts = append(facts, fact{"warning", fmt.Sprintf("the descriptor limit leaves room for no more than %s: raise it (ulimit -Hn)", connections(most))})
-	}
+	warning := tooFew(e.Options().MaxConnections, asked)
 	if a.json {
 		var attrs []slog.Attr
 		for _, f := range facts {
 			attrs = append(attrs, slog.String(f.name, f.text))
 		}
-		a.log.LogAttrs(context.Background(), slog.LevelInfo, "listening", attrs...)
+		a.record(slog.LevelInfo, "listening", attrs...)
+		if warning != "" {
+			a.record(slog.LevelWarn, "descriptor limit is low", slog.String("warning", warning))
+		}
 		return
+	}
+	if warning != "" {
+		facts = append(facts, fact{"warning", warning})
 	}
 	table := tabwriter.NewWriter(a.w, 0, 0, 2, ' ', 0)
 	for _, f := range facts {
 		fmt.Fprintf(table, "%s\t%s\n", f.name, f.text)
 	}
 	_ = table.Flush() // there is nobody to tell
+}
+
+// tooFew is what to say about the bound of connections, "" if that is nothing. asked is how
+// many were asked for, 0 if no number was.
+func tooFew(most, asked int) string {
+	switch {
+	case asked > most:
+		return fmt.Sprintf("the descriptor limit leaves room for %s, not %d: raise it (ulimit -Hn)", connections(most), asked)
+	case asked == 0 && most < fewConnections:
+		return fmt.Sprintf("the descriptor limit leaves room for no more than %s: raise it (ulimit -Hn)", connections(most))
+	}
+	return ""
 }
 
 // addresses are the URLs under which the server is reached.
@@ -123,8 +137,15 @@ func (a announcer) stopped() { a.say("stopped", "stopped") }
 
 func (a announcer) say(line, message string, attrs ...slog.Attr) {
 	if a.json {
-		a.log.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+		a.record(slog.LevelInfo, message, attrs...)
 		return
 	}
 	fmt.Fprintln(a.w, line)
+}
+
+// record writes a record to the log even if the log is to have none of its level.
+func (a announcer) record(level slog.Level, message string, attrs ...slog.Attr) {
+	r := slog.NewRecord(time.Now(), level, message, 0)
+	r.AddAttrs(attrs...)
+	_ = a.log.Handler().Handle(context.Background(), r) // there is nobody to tell
 }

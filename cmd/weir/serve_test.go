@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,25 +158,35 @@ func TestServeTellsItsLimits(t *testing.T) {
 	w.stderr.waitFor(t, `(?m)^handlers     on the loops; event loops: \d+$`)
 }
 
+// What the server says in JSON does not depend on the level of the log. With --log-level warn
+// there was no address, and no token of the feed.
 func TestServeSpeaksJSON(t *testing.T) {
-	var out bytes.Buffer
-	code := run(cancelled(t), []string{"serve", "--address", "127.0.0.1:0", "--log-format", "json"}, io.Discard, &out)
-	if code != exitOK {
-		t.Errorf("exit code %d", code)
-	}
-	var said []any
-	for decoder := json.NewDecoder(&out); decoder.More(); {
-		var record map[string]any
-		if err := decoder.Decode(&record); err != nil {
-			t.Fatalf("%v in what is left: %s", err, &out)
-		}
-		said = append(said, record["msg"])
-		if record["msg"] == "listening" && !strings.HasPrefix(record["page"].(string), "http://127.0.0.1:") {
-			t.Errorf("page is %q", record["page"])
-		}
-	}
-	if len(said) != 3 || said[0] != "listening" || said[1] != "draining" || said[2] != "stopped" {
-		t.Errorf("said %q", said)
+	for _, level := range []string{"debug", "info", "warn", "error"} {
+		t.Run(level, func(t *testing.T) {
+			var out bytes.Buffer
+			code := run(cancelled(t), []string{"serve", "--address", "127.0.0.1:0", "--feed", "--max-connections", "16777216",
+				"--log-format", "json", "--log-level", level}, io.Discard, &out)
+			if code != exitOK {
+				t.Errorf("exit code %d", code)
+			}
+			var said []string
+			for decoder := json.NewDecoder(&out); decoder.More(); {
+				var record map[string]any
+				if err := decoder.Decode(&record); err != nil {
+					t.Fatalf("%v in what is left: %s", err, &out)
+				}
+				said = append(said, fmt.Sprint(record["level"], " ", record["msg"]))
+				if record["msg"] != "listening" {
+					continue
+				}
+				if page, _ := record["page"].(string); !strings.HasPrefix(page, "http://127.0.0.1:") || record["token"] == nil {
+					t.Errorf("it said %v", record)
+				}
+			}
+			if want := []string{"INFO listening", "WARN descriptor limit is low", "INFO draining", "INFO stopped"}; !slices.Equal(said, want) {
+				t.Errorf("said %q, want %q", said, want)
+			}
+		})
 	}
 }
 

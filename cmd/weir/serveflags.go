@@ -52,7 +52,7 @@ func parseServe(args []string, stdout, stderr io.Writer) (serveOptions, error) {
 	if err != nil {
 		return serveOptions{}, err
 	}
-	fs.Var(choice(&logLevel, "info", "debug", "warn", "error"), "log-level", "least `level` of what is logged: debug, info, warn or error")
+	fs.Var(choice(&logLevel, "info", "debug", "warn", "error"), "log-level", "least `level` of what is logged: debug, info, warn or error; what is said at the start and in a drain is printed in any case")
 	fs.Var(choice(&logFormat, "text", "json"), "log-format", "`format` of the log: text or json")
 
 	rest, err := parse(fs, args, stdout)
