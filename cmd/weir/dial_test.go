@@ -421,18 +421,6 @@ func TestDialManyLines(t *testing.T) {
 	}
 }
 
-// endless is a line without an end.
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{'x'}, len(p))), nil }
-
-func TestDialLineTooLong(t *testing.T) {
-	s := lineSender{}
-	if err := s.sendAll(endless{}); err == nil || err.Error() != "line 1 has more than 16 MiB, which is the most for a message" {
-		t.Errorf("got %v", err)
-	}
-}
-
 // The program as a process, in a pipe and at a terminal that sends an interrupt.
 func TestDialProcess(t *testing.T) {
 	program, err := os.Executable()

@@ -32,6 +32,9 @@ func (s *lineSender) sendAll(in io.Reader) error {
 	n := 1
 	for ; lines.Scan(); n++ {
 		line := lines.Bytes()
+		if len(line) > mostMessage { // by the byte that is for CR
+			return errLineTooLong(n)
+		}
 		if op == frame.Text && !utf8.Valid(line) {
 			return fmt.Errorf("line %d is not UTF-8, so it cannot be sent as text; say --binary", n)
 		}
@@ -41,9 +44,13 @@ func (s *lineSender) sendAll(in io.Reader) error {
 		s.pace.keep(frame.FrameSize(len(line), true), s.conn.Done())
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("line %d has more than %s, which is the most for a message", n, size(mostMessage))
+		return errLineTooLong(n)
 	}
 	return lines.Err()
+}
+
+func errLineTooLong(n int) error {
+	return fmt.Errorf("line %d has more than %s, which is the most for a message", n, size(mostMessage))
 }
 
 // A pace keeps input that comes faster than the server reads out of memory: it goes on
