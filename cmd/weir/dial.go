@@ -36,6 +36,10 @@ func dial(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer e.Close()
 
+	// A pipe that nobody reads any more is an output that cannot be written to: the signal
+	// would end the program without a close frame.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer restore()
 	d := &dialogue{

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -386,23 +385,6 @@ func TestDialWithWrongArguments(t *testing.T) {
 	if code != exitOK || !strings.HasPrefix(stdout, "usage: weir dial URL [flags]\n") || !strings.HasSuffix(stdout, dialExplained) {
 		t.Errorf("exit code %d, usage %s", code, stdout)
 	}
-}
-
-// brokenOutput takes nothing.
-type brokenOutput struct{}
-
-var errBroken = errors.New("no space left")
-
-func (brokenOutput) Write([]byte) (int, error) { return 0, errBroken }
-
-func TestDialCannotPrint(t *testing.T) {
-	url := serverOf(t, handler.Funcs{Open: func(c handler.Conn, _ *handler.Request) error { return c.Send(frame.Text, []byte("hi")) }}, engine.Options{})
-	d := dialHere(t, url) // for the input, which does not end
-	stderr := newTranscript()
-	if code := run(t.Context(), []string{"dial", url}, brokenOutput{}, stderr); code != exitFailed || !strings.HasSuffix(stderr.String(), "weir: no space left\n") {
-		t.Errorf("exit code %d, said %s", code, stderr)
-	}
-	d.interrupt()
 }
 
 // A pipe that is faster than the connection loses nothing.
