@@ -27,19 +27,46 @@ type Key struct {
 
 // ParseKey makes a key of the contents of a file. In PEM they must be a public key: one of
 // RSA, at least 2048 bits, verifies RS256 and one of Ed25519 verifies EdDSA. Anything else is a
-// secret for HS256, at least 32 bytes without the line end that a file may have. The error
-// is ErrKey, wrapped with what is wrong.
+// secret for HS256, at least 32 bytes without the line end that a file may have, unless it is
+// a public key in DER or of SSH. The error is ErrKey, wrapped with what is wrong.
 func ParseKey(file []byte) (Key, error) {
-	// What looks like PEM is never taken for a secret: with a public key as a secret,
-	// everybody could sign.
-	if bytes.Contains(file, []byte("-----BEGIN")) {
+	// What looks like a public key is never taken for a secret: everybody could sign with it.
+	switch {
+	case bytes.Contains(file, []byte("-----BEGIN")):
 		return parsePublicKey(file)
+	case isOfSSH(file):
+		return Key{}, fmt.Errorf("%w: it is a public key of SSH, where one in PEM is wanted", ErrKey)
+	case isDER(file):
+		return Key{}, fmt.Errorf("%w: it is a public key in DER, where PEM is wanted", ErrKey)
 	}
 	secret := bytes.TrimSuffix(bytes.TrimSuffix(file, []byte("\n")), []byte("\r"))
 	if len(secret) < leastSecretBytes {
 		return Key{}, fmt.Errorf("%w: the secret has %d bytes, less than %d", ErrKey, len(secret), leastSecretBytes)
 	}
 	return Key{algorithm: jwt.SigningMethodHS256.Alg(), material: bytes.Clone(secret)}, nil
+}
+
+// isOfSSH reports whether a file is a public key as ssh-keygen writes it (RFC 4253 section 6.6,
+// RFC 5656 section 6.2).
+func isOfSSH(file []byte) bool {
+	for _, algorithm := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"} {
+		if bytes.HasPrefix(bytes.TrimSpace(file), []byte(algorithm)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isDER reports whether a file is a public key in DER, by itself or in a certificate.
+func isDER(file []byte) bool {
+	if _, err := x509.ParsePKIXPublicKey(file); err == nil {
+		return true
+	}
+	if _, err := x509.ParsePKCS1PublicKey(file); err == nil {
+		return true
+	}
+	_, err := x509.ParseCertificate(file)
+	return err == nil
 }
 
 func parsePublicKey(file []byte) (Key, error) {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,17 @@ func TestParseKeyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pkix, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaPublic := &rsaKey(t, 2048).PublicKey
+	template := x509.Certificate{SerialNumber: big.NewInt(1)}
+	certificate, err := x509.CreateCertificate(rand.Reader, &template, &template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ofSSH = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0m3Ym0Yb0hJ7m5m2c3m0J8n8tQ4m8sXk1d2v3b4n5m ann@example.com\n"
 	good := publicPEM(t, public)
 	for name, file := range map[string]string{
 		"empty":            "",
@@ -59,6 +71,12 @@ func TestParseKeyRefuses(t *testing.T) {
 		"private key":      string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER})),
 		"two keys":         good + good,
 		"PEM cut off":      good[:len(good)-10],
+		"Ed25519 in DER":   string(pkix),
+		"RSA in PKCS #1":   string(x509.MarshalPKCS1PublicKey(rsaPublic)),
+		"certificate":      string(certificate),
+		"Ed25519 of SSH":   "ssh-ed25519 " + ofSSH,
+		"ECDSA of SSH":     "\necdsa-sha2-nistp256 " + ofSSH,
+		"token of SSH":     "sk-ssh-ed25519@openssh.com " + ofSSH,
 		"PEM of nothing":   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte(strings.Repeat("x", 40))})),
 	} {
 		if _, err := feed.ParseKey([]byte(file)); !errors.Is(err, feed.ErrKey) {
