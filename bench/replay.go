@@ -184,11 +184,17 @@ func (r *replay) sweep(int64)      {}
 func (r *replay) spread() []spread { return nil }
 
 // taken is how much a server took per second, of n in all: the time counts from the beginning
-// until it had taken the last.
+// until it had taken the last, which is not known unless all connections finished.
 func (t *Tally) taken(n uint64) (float64, bool) {
 	took := t.Playing + t.Finishing.At(100)
-	if t.Finishing.Count() == 0 || took <= 0 {
+	if !t.finished() || took <= 0 {
 		return 0, false
 	}
 	return float64(n) / took.Seconds(), true
+}
+
+// finished reports whether the server has taken everything on all connections.
+func (t *Tally) finished() bool {
+	n := int(t.Finishing.Count())
+	return n > 0 && n == t.Opened
 }

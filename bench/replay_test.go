@@ -259,6 +259,30 @@ func TestReplayTellsDrops(t *testing.T) {
 	}
 }
 
+// TestReplayToADeafServer has a server that reads one connection and never the others, whose
+// messages it has not taken.
+func TestReplayToADeafServer(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	c, _ := replayed(t, hold(t, anybody, func(n int64, c *websocket.Conn) {
+		if n > 1 {
+			<-over
+			return
+		}
+		listen(n, c)
+	}))
+	c.Connections, c.Timeout = 4, 200*time.Millisecond
+	report, r := mustRun(t, c)
+	if r.Finishing.Count() != 1 || r.Drops[unfinished] != 3 || r.Sent != 400 {
+		t.Errorf("%d finished, drops %v, %d sent", r.Finishing.Count(), r.Drops, r.Sent)
+	}
+	for _, name := range []string{"taken.rate", "taken.bytes", "finish.max"} {
+		if m, ok := report.Targets[0].metric(name); ok {
+			t.Errorf("the server, which has not taken everything, has %+v", m)
+		}
+	}
+}
+
 func TestReplayRefusesConfig(t *testing.T) {
 	for _, tt := range []struct {
 		want   string

@@ -134,13 +134,13 @@ var metrics = append([]metric{
 	{"connect.p50", Seconds, "opening handshake, median", handshakeAt(50)},
 	{"connect.p99", Seconds, "opening handshake, 99 % below", handshakeAt(99)},
 	{"connect.max", Seconds, "opening handshake, longest", handshakeAt(100)},
-	{"taken.rate", PerSecond, "messages that the server took per second, until it had the last", func(r *Round) (float64, bool) { return r.taken(r.Sent) }},
+	{"taken.rate", PerSecond, "messages that the server took per second, until it had all", func(r *Round) (float64, bool) { return r.taken(r.Sent) }},
 	{"taken.bytes", MBPerSecond, "that in bytes", func(r *Round) (float64, bool) {
 		v, ok := r.taken(r.SentBytes)
 		return v / 1e6, ok
 	}},
 	{"finish.max", Seconds, "how long after the last message was due the server had taken all, longest", func(r *Round) (float64, bool) {
-		return r.Finishing.At(100).Seconds(), r.Finishing.Count() > 0
+		return r.Finishing.At(100).Seconds(), r.finished()
 	}},
 	{"sendlag.p50", Seconds, "how late messages were sent, median", func(r *Round) (float64, bool) {
 		return r.SendLag.At(50).Seconds(), r.SendLag.Count() > 0
