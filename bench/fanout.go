@@ -268,9 +268,9 @@ func (f *fanout) spread() []spread {
 }
 
 // mergeSpreads records when publications had reached the first subscriber, half of them
-// and the last, given the spreads of all workers. The middle is exact with one worker;
-// with more it is where half of the workers, by their subscribers, had reached half of
-// theirs.
+// and the last, given the spreads of all workers and the number of Subscribers; of those that
+// reached so many. The middle is exact with one worker; with more it is where half of the
+// workers, by their subscribers, had reached half of theirs.
 func (t *Tally) mergeSpreads(all []spread) {
 	of := make(map[publication][]spread)
 	for _, s := range all {
@@ -285,7 +285,11 @@ func (t *Tally) mergeSpreads(all []spread) {
 			whole.Last = max(whole.Last, s.Last)
 		}
 		t.First.Record(whole.First)
-		t.Median.Record(middle(parts, whole.Count))
-		t.Last.Record(whole.Last)
+		if 2*whole.Count >= t.Subscribers {
+			t.Median.Record(middle(parts, t.Subscribers))
+		}
+		if whole.Count >= t.Subscribers {
+			t.Last.Record(whole.Last)
+		}
 	}
 }

@@ -216,6 +216,39 @@ func TestFanoutTellsWhoIsLast(t *testing.T) {
 	}
 }
 
+// TestFanoutTellsHowFarPublicationsCame has servers that hand them to some of ten subscribers
+// only: nobody is at half of them, or the last, who is not.
+func TestFanoutTellsHowFarPublicationsCame(t *testing.T) {
+	for _, reached := range []int64{4, 5, 10} {
+		var numbers atomic.Int64
+		c := quickFanout(serveRoom(t, func() answers {
+			mine := int64(0)
+			return func(n int, kind int, m []byte) []reply {
+				if n == 0 { // publishers receive nothing
+					mine = numbers.Add(1)
+				}
+				if mine > reached {
+					return nil
+				}
+				return echoed(n, kind, m)
+			}
+		}))
+		c.Timeout = 300 * time.Millisecond
+		if reached == 5 {
+			withWorkers(t, &c, 3)
+		}
+		report, r := mustRun(t, c)
+		if r.Lost != uint64(10-reached)*200 || r.First.Count() != 200 {
+			t.Errorf("reaching %d: %d lost, %d came to somebody", reached, r.Lost, r.First.Count())
+		}
+		for name, want := range map[string]bool{"first.p50": true, "median.p50": reached >= 5, "last.p50": reached == 10, "last.p99": reached == 10} {
+			if m, ok := report.Targets[0].metric(name); ok != want {
+				t.Errorf("reaching %d of 10 there is %+v, %v", reached, m, ok)
+			}
+		}
+	}
+}
+
 func TestFanoutTellsDroppedSubscribers(t *testing.T) {
 	var dropped atomic.Bool
 	c := quickFanout(serveRoom(t, func() answers {

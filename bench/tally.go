@@ -48,8 +48,8 @@ type Tally struct {
 	Unasked   uint64 `json:"unasked"`
 
 	// Subscribers is how many connections a publication was to reach; only for fanout. First,
-	// Median and Last are how long each publication took to reach the first of them, half
-	// of them, and the last.
+	// Median and Last are how long publications took to reach the first of them, half of
+	// them, and the last; each counts those that reached so many.
 	Subscribers int       `json:"subscribers,omitempty"`
 	First       Histogram `json:"first"`
 	Median      Histogram `json:"median"`
