@@ -47,11 +47,12 @@ type attacker struct {
 
 // An outcome is what the server did with one attacker.
 type outcome struct {
-	what  string // "" if there was no time to see
-	open  bool   // the connection was still there at the end
-	ended bool   // the server has ended it, after took nanoseconds
-	took  int64
-	bytes uint64 // that could be written
+	what     string // "" if there was no time to see
+	attacked bool   // the attack was carried out
+	open     bool   // the connection was still there at the end
+	ended    bool   // the server has ended it, after took nanoseconds
+	took     int64
+	bytes    uint64 // that could be written
 }
 
 // attack does it all: it opens the connection, attacks, and watches.
@@ -80,7 +81,7 @@ func (a *attacker) attack() outcome {
 	if !a.kind.deaf {
 		<-sent
 	}
-	o.bytes = a.written
+	o.attacked, o.bytes = true, a.written
 	if a.ctx.Err() != nil {
 		o = outcome{bytes: a.written}
 	}

@@ -29,6 +29,9 @@ type Stage struct {
 	// Attackers is how many there were, and Outcomes what the server did with them.
 	Attackers int            `json:"attackers,omitempty"`
 	Outcomes  map[string]int `json:"outcomes,omitempty"`
+	// Attacked is how many of them carried out the attack: others found no connection for it,
+	// or were interrupted.
+	Attacked int `json:"attacked,omitempty"`
 	// Open is how many of them were still connected at the end, and Ended how long the server
 	// took to end the connections of others, from when they began.
 	Open  int       `json:"open"`
@@ -63,6 +66,7 @@ func (t *Tally) addStages(others []Stage) {
 		s, o := &t.Stages[i], &others[i]
 		s.Attackers += o.Attackers
 		addCauses(&s.Outcomes, o.Outcomes)
+		s.Attacked += o.Attacked
 		s.Open += o.Open
 		s.Ended.Merge(o.Ended)
 		s.Bytes += o.Bytes
@@ -207,6 +211,9 @@ func (s *Stage) add(o outcome) {
 		o.what = "interrupted"
 	}
 	addCauses(&s.Outcomes, map[string]int{o.what: 1})
+	if o.attacked {
+		s.Attacked++
+	}
 	if o.open {
 		s.Open++
 	}

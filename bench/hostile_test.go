@@ -110,7 +110,11 @@ func checkStages(t *testing.T, c Config, r *Round) {
 		if s.Name == stageBefore || s.Name == stageAfter {
 			attackers = 0
 		}
-		if s.Attackers != attackers || total(s.Outcomes) != uint64(attackers) || s.Open > attackers {
+		attacked := attackers
+		if s.Outcomes[noDeflate] > 0 {
+			attacked = 0
+		}
+		if s.Attackers != attackers || s.Attacked != attacked || total(s.Outcomes) != uint64(attackers) || s.Open > attackers {
 			t.Errorf("%s: %d attackers, outcomes %v, %d open", s.Name, s.Attackers, s.Outcomes, s.Open)
 		}
 		if due := uint64(c.Rate * c.Duration.Seconds()); s.Due != due || s.Missing() != 0 {
@@ -257,6 +261,37 @@ func TestHostileInterrupted(t *testing.T) {
 	}
 	if s := r.Stages[len(r.Stages)-1]; s.Due != 0 || s.Attackers != 0 {
 		t.Errorf("after the interrupt there is %+v", s)
+	}
+	checkNoFigures(t, report, "slow-reader.open", "bad-utf8.open", "bad-utf8.missing", "after.missing", "worst.ratio")
+}
+
+// checkNoFigures checks that nothing can be said about what did not happen.
+func checkNoFigures(t *testing.T, r *Report, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if m, ok := r.Targets[0].metric(name); ok {
+			t.Errorf("there is %+v", m)
+		}
+	}
+}
+
+// TestHostileToAServerThatRefuses has a server that admits the control group only.
+func TestHostileToAServerThatRefuses(t *testing.T) {
+	c := attacked(hold(t, func(n int64) bool { return n <= 4 }, func(_ int64, c *websocket.Conn) {
+		for {
+			kind, message, err := c.ReadMessage()
+			if err != nil || c.WriteMessage(kind, message) != nil {
+				return
+			}
+		}
+	}))
+	report, r := mustRun(t, c)
+	if s := r.Stages[1]; s.Attackers != 2 || s.Attacked != 0 || s.Outcomes["status 503"] != 2 {
+		t.Errorf("the first attack: %+v", s)
+	}
+	checkNoFigures(t, report, "slow-reader.open", "bad-utf8.open")
+	if m, ok := report.Targets[0].metric("bad-utf8.missing"); !ok || m.Value != 0 {
+		t.Errorf("%+v, %v", m, ok)
 	}
 }
 

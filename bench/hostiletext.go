@@ -15,8 +15,8 @@ func stageMetrics() []metric {
 	all := []metric{{"worst.ratio", Ratio, "p99 of the control group in the worst stage, to what it was before the attacks", func(r *Round) (float64, bool) {
 		most, known := 0.0, false
 		for i := range r.Stages {
-			if r.Stages[i].Latency.Count() == 0 && r.Stages[i].Missing() > 0 {
-				return 0, false // nothing came back at all, which has no ratio
+			if r.Stages[i].Latency.Count() == 0 {
+				return 0, false // nothing came back, or it was interrupted: that has no ratio
 			}
 			if v, ok := r.ratio(i); ok {
 				most, known = max(most, v), true
@@ -33,11 +33,11 @@ func stageMetrics() []metric {
 			all = append(all, metric{s.Name + ".ratio", Ratio, "that, to what it was before the attacks", func(r *Round) (float64, bool) { return r.ratio(i) }})
 		}
 		all = append(all, metric{s.Name + ".missing", Count, "messages of the control group that did not come back", func(r *Round) (float64, bool) {
-			return stageFigure(r, i, func(s *Stage) (float64, bool) { return float64(s.Missing()), true })
+			return stageFigure(r, i, func(s *Stage) (float64, bool) { return float64(s.Missing()), s.Due > 0 })
 		}})
 		if s.Name != stageBefore && s.Name != stageAfter {
 			all = append(all, metric{s.Name + ".open", Count, "attackers still connected at its end", func(r *Round) (float64, bool) {
-				return stageFigure(r, i, func(s *Stage) (float64, bool) { return float64(s.Open), true })
+				return stageFigure(r, i, func(s *Stage) (float64, bool) { return float64(s.Open), s.Attacked > 0 })
 			}})
 		}
 	}
@@ -93,7 +93,10 @@ func (t *Target) stageRows() (rows []stageRow) {
 		s := &all.Stages[i]
 		row := stageRow{
 			Name: s.Name, Did: causeCounts(s.Outcomes), After: s.after(), Took: s.took(),
-			Missing: strconv.FormatUint(s.Missing(), 10), Harm: s.Missing() > 0,
+			Harm: s.Missing() > 0,
+		}
+		if s.Due > 0 {
+			row.Missing = strconv.FormatUint(s.Missing(), 10)
 		}
 		if s.Latency.Count() > 0 {
 			row.P50, row.P99 = Seconds.format(s.Latency.At(50).Seconds()), Seconds.format(s.Latency.At(99).Seconds())
