@@ -306,6 +306,71 @@ func TestReconnectWaits(t *testing.T) {
 	}
 }
 
+// TestStopAndStart has a stub in place of the browser's WebSocket. One that stopped and
+// started at once had its open hook called twice, and one that was stopped by a receiver,
+// or a hook, of another was told of what had happened all the same.
+func TestStopAndStart(t *testing.T) {
+	app := withPage(newApp(t, ambiorix.Options{}), `<script>
+		var sockets = [];
+		WebSocket = class {
+			constructor() { this.readyState = 0; sockets.push(this); }
+			close() { this.readyState = 2; }
+		};
+		const open = () => { sockets.at(-1).readyState = 1; sockets.at(-1).onopen(); };
+		const message = () => sockets.at(-1).onmessage({ data: '{"name":"m","message":1,"isAmbiorix":true}' });
+	</script>`+script)
+	tab := chromium.Start(t).Open(t, "http://"+start(t, app)+"/")
+	tests := []struct{ name, js, want string }{
+		{"while another keeps the connection", `
+			new Ambiorix("/1").start();
+			open();
+			new Ambiorix("/1").onOpen(() => got.push("open")).start().stop().start().stop().start();
+		`, "open"},
+		{"by the open hook of another", `
+			new Ambiorix("/2").onOpen(() => q.stop().start()).start();
+			const q = new Ambiorix("/2").onOpen(() => got.push("open")).start();
+			open();
+		`, "open"},
+		{"and onto a connection that is not open", `
+			const a = new Ambiorix("/3").onOpen(() => got.push("open")).start();
+			open();
+			await 0;
+			got.push("again");
+			a.stop().start().stop().start();
+			await 0;
+			got.push(sockets.at(-1).readyState);
+			open();
+		`, "open again 0 open"},
+		{"by a receiver of another", `
+			new Ambiorix("/4").receive("m", () => { got.push("p"); q.stop(); r.stop().start(); }).start();
+			const q = new Ambiorix("/4").receive("m", () => got.push("q")).start();
+			const r = new Ambiorix("/4").receive("m", () => got.push("r")).start();
+			open();
+			message();
+			got.push("next");
+			message();
+			r.stop();
+		`, "p next p"},
+		{"by a hook of another", `
+			const p = new Ambiorix("/5").onError(() => { got.push("p"); p.stop(); q.stop(); }).start();
+			const q = new Ambiorix("/5").onError(() => got.push("q")).start();
+			sockets.at(-1).onerror({});
+		`, "p"},
+	}
+	for _, tt := range tests {
+		got := chromium.Eval[string](t, tab, `(async () => {
+			got.length = 0;
+			`+tt.js+`
+			await new Promise((done) => setTimeout(done)); // behind all microtasks
+			return got.join(" ");
+		})()`)
+		if got != tt.want {
+			t.Errorf("stop and start %s: %q; want %q", tt.name, got, tt.want)
+		}
+	}
+	tab.WantNoNoise(t)
+}
+
 // TestScriptIncludedTwice: the second is no error and opens no second connection.
 func TestScriptIncludedTwice(t *testing.T) {
 	app := withPage(withEcho(newApp(t, ambiorix.Options{})), script+script+`<script>

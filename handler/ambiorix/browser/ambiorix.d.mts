@@ -40,8 +40,10 @@ export class Ambiorix {
   start(): this;
 
   /**
-   * Ends what `start` has begun. The connection closes with the last instance that uses
-   * it, and messages that wait are dropped; `start` and `send` open it again.
+   * Ends what `start` has begun: neither receivers nor hooks are called any more, for what
+   * is being told to the instances right now either. The connection closes with the last
+   * instance that uses it, and messages that wait are dropped; `start` and `send` open it
+   * again.
    */
   stop(): this;
 }

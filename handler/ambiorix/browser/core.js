@@ -20,7 +20,8 @@ class Connection {
     this.attempts = 0; // that did not lead to a steady connection
     this.openedAt = 0; // 0: not yet
     this.queue = []; // of texts
-    this.listeners = new Set(); // of the instances that have started
+    this.starts = 0; // of listeners
+    this.listeners = new Map(); // of the instances that have started, to the number of their start
   }
 
   // open sees to it that there is a connection, or will be.
@@ -87,10 +88,11 @@ class Connection {
       return;
     }
     this.open();
-    this.listeners.add(listener);
+    const start = ++this.starts;
+    this.listeners.set(listener, start);
     if (this.socket !== null && this.socket.readyState === socketOpen) {
       queueMicrotask(() => {
-        if (this.listeners.has(listener)) {
+        if (this.listeners.get(listener) === start) {
           call(listener.hooks.open);
         }
       });
@@ -129,15 +131,21 @@ class Connection {
     if (message === null || message.isAmbiorix !== true) {
       return;
     }
-    for (const listener of [...this.listeners]) {
-      call(listener.receivers.get(message.name), message.message);
-    }
+    this.each((listener) => call(listener.receivers.get(message.name), message.message));
   }
 
   // tell calls a hook of every listener.
   tell(hook, event) {
-    for (const listener of [...this.listeners]) {
-      call(listener.hooks[hook], event);
+    this.each((listener) => call(listener.hooks[hook], event));
+  }
+
+  // each calls f for the listeners that there are now, but for those that stop meanwhile,
+  // even if they start again.
+  each(f) {
+    for (const [listener, start] of [...this.listeners]) {
+      if (this.listeners.get(listener) === start) {
+        f(listener);
+      }
     }
   }
 }
@@ -244,8 +252,10 @@ class Ambiorix {
     return this;
   }
 
-  // stop ends what start has begun. The connection closes with the last instance that
-  // uses it, and messages that wait are dropped; start and send open it again.
+  // stop ends what start has begun: neither receivers nor hooks are called any more, for
+  // what is being told to the instances right now either. The connection closes with the
+  // last instance that uses it, and messages that wait are dropped; start and send open it
+  // again.
   stop() {
     this.#connection.stop(this.#listener);
     return this;
