@@ -17,8 +17,6 @@ import (
 // Status that is none of 301, 302, 303, 307 and 308.
 var ErrRedirect = errors.New("nanonext: bad redirect")
 
-const defaultMaxBodyBytes = 1 << 20
-
 // Func serves one path, or all below it, with a function of net/http.
 type Func struct {
 	// Path, percent-decoded.
@@ -31,7 +29,9 @@ type Func struct {
 	// MaxBodyBytes bounds the body of a request. One that announces more gets 413, and
 	// reading beyond it is an *http.MaxBytesError. Default: 1 MiB. Negative: no bound.
 	MaxBodyBytes int64
-	// Serve answers the request, on a goroutine of net/http.
+	// Serve answers the request, on a goroutine of net/http. The body that it reads has 30 s
+	// to arrive; then reading is os.ErrDeadlineExceeded. For longer uploads Serve begins
+	// with http.ResponseController.SetReadDeadline.
 	Serve http.HandlerFunc
 }
 
@@ -40,22 +40,6 @@ func (h Func) register(r *router) error {
 		return fmt.Errorf("%w: %q", handler.ErrNilHandler, h.Path)
 	}
 	return r.add(h.Path, h.Prefix, cmp.Or(h.Method, http.MethodGet), limitBody(h.Serve, h.MaxBodyBytes))
-}
-
-// limitBody refuses requests with a body above most bytes.
-func limitBody(h http.Handler, most int64) http.Handler {
-	if most < 0 {
-		return h
-	}
-	most = cmp.Or(most, defaultMaxBodyBytes)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, most)
-		if r.ContentLength > most {
-			http.Error(w, "body too large", http.StatusRequestEntityTooLarge)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
 }
 
 // Inline answers GET with bytes that do not change.

@@ -28,6 +28,13 @@
 // its end may be missing or too much. An exact path goes before a prefix, a longer prefix
 // before a shorter one. A path with a segment ".." is answered 400 whatever its handler.
 //
+// # What has how long
+//
+// The body of an HTTP request has 30 s to arrive, whatever answers it, so that nobody holds
+// a connection with one that does not end. A Func, or the HTTP handler of the engine's
+// options, may set another deadline with http.ResponseController. For their answers there is
+// none; what a Stream sends has Options.SlowTimeout of the engine for each piece.
+//
 // Unlike package handler, this one imports the engine: a server that can be started
 // needs one.
 package nanonext

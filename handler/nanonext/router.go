@@ -33,6 +33,7 @@ type router struct {
 	exact    map[string]methods // by key
 	prefixes map[string]methods // by key
 	fallback http.Handler
+	bodyTime time.Duration // for the body of a request
 
 	// For streams.
 	closing     <-chan struct{} // closed when the server closes
@@ -50,6 +51,7 @@ func newRouter(o engine.Options, closing <-chan struct{}) *router {
 		exact:       make(map[string]methods),
 		prefixes:    make(map[string]methods),
 		fallback:    o.HTTP,
+		bodyTime:    bodyTime,
 		closing:     closing,
 		queueBytes:  cmp.Or(o.OutboxHardBytes, 4<<20),
 		slowTimeout: cmp.Or(o.SlowTimeout, 30*time.Second),
@@ -122,6 +124,7 @@ func (r *router) add(path string, prefix bool, method string, h http.Handler) er
 
 // ServeHTTP passes a request on to its handler.
 func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	hurryBody(w, req, r.bodyTime)
 	if climbs(req.URL.Path) {
 		http.Error(w, "bad path", http.StatusBadRequest)
 		return

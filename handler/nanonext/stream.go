@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -36,6 +35,12 @@ type Stream struct {
 	// Open begins the response. The stream goes on when it has returned, until
 	// StreamConn.Close, or until the client or the server ends it. r and its body are
 	// valid until Open returns.
+	//
+	// The client is sent nothing before its request is complete. The body has 30 s to
+	// arrive, as that of a Func, but when Open has returned no more than a second once the
+	// stream has ended or the server closes. One that is not complete then ends the stream
+	// behind what is queued; without that the response is 408, or 413 or 400 for a body that
+	// is above the bound or malformed.
 	Open func(s *StreamConn, r *http.Request)
 	// Close is called once and last, whoever ended the stream. It may be nil.
 	Close func(s *StreamConn)
@@ -56,8 +61,13 @@ func (h Stream) serve(r *router, w http.ResponseWriter, req *http.Request) {
 	}
 	defer s.finish(h.Close)
 	h.Open(s, req)
-	_, _ = io.Copy(io.Discard, req.Body) // net/http watches for the client's end behind the body
-	s.pump(w, req, r)
+	gone := req.Context().Done()
+	if err := s.readRest(w, req, r.closing); err != nil {
+		gone = nil                       // the error ended the context, while the client may wait for a response
+		_ = s.SetStatus(bodyStatus(err)) // unless the stream has ended, or something is to be sent
+		_ = s.Close()
+	}
+	s.pump(w, gone, r)
 }
 
 // streamBit is in the id of a stream and not in that of a connection.
@@ -154,6 +164,12 @@ func (s *StreamConn) Close() error {
 	return nil
 }
 
+func (s *StreamConn) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
 // ring tells the goroutine of the stream.
 func (s *StreamConn) ring() {
 	select {
@@ -162,14 +178,15 @@ func (s *StreamConn) ring() {
 	}
 }
 
-// pump writes what is queued until the stream ends, on the goroutine of net/http.
-func (s *StreamConn) pump(w http.ResponseWriter, req *http.Request, r *router) {
+// pump writes what is queued until the stream ends, or its client is gone, on the goroutine
+// of net/http.
+func (s *StreamConn) pump(w http.ResponseWriter, gone <-chan struct{}, r *router) {
 	response := http.NewResponseController(w)
 	started := false
 	for {
 		select {
 		case <-s.wake:
-		case <-req.Context().Done():
+		case <-gone:
 			return
 		case <-r.closing:
 			_ = s.Close() // it may have ended already
