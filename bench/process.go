@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // userHz is the unit of /proc/stat on Linux: ticks per second.
@@ -29,8 +31,17 @@ type sample struct {
 // A processSample is what one process has used, and holds.
 type processSample struct {
 	cpu      time.Duration
-	switches uint64 // of context, by all threads
-	rss      int64  // bytes
+	switches map[string]uint64 // of context, by the threads that there are, which /proc names
+	rss      int64             // bytes
+}
+
+// switchesSince is how many context switches there were since another sample of the process.
+// Those of threads that have ended are not known.
+func (p *processSample) switchesSince(before processSample) (n uint64) {
+	for thread, count := range p.switches {
+		n += count - min(count, before.switches[thread])
+	}
+	return n
 }
 
 // takeSample tells what a process and the machine have used. With an error it still has what
@@ -42,7 +53,7 @@ func takeSample(pid int) (sample, error) {
 
 // sampleProcess reads /proc, of Linux. Process 0 is none.
 func sampleProcess(pid int) (processSample, error) {
-	var p processSample
+	p := processSample{switches: make(map[string]uint64)}
 	if pid == 0 {
 		return p, nil
 	}
@@ -67,25 +78,23 @@ func sampleProcess(pid int) (processSample, error) {
 		return p, fmt.Errorf("bench: /proc/%d/statm: %w", pid, err)
 	}
 	p.rss = resident * int64(os.Getpagesize())
-	return p, nil
+	p.cpu, err = processTime(pid)
+	return p, err
 }
 
-// addThread adds one thread. schedstat counts nanoseconds where stat counts hundredths
-// of a second; what it misses, the time of threads that have ended, does not occur in
-// a server under steady load.
+// processTime is the CPU time of a process that there is, those of its threads that have ended
+// included.
+func processTime(pid int) (time.Duration, error) {
+	const scheduled = 2 // which of the clocks of a process: clock_getcpuclockid(3)
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &t); err != nil {
+		return 0, fmt.Errorf("bench: the CPU time of process %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// addThread adds one thread.
 func (p *processSample) addThread(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "schedstat"))
-	if isGone(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var ran int64
-	if _, err := fmt.Sscan(string(text), &ran); err != nil {
-		return fmt.Errorf("bench: %s: %w", dir, err)
-	}
-	p.cpu += time.Duration(ran)
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	if isGone(err) {
 		return nil
@@ -100,7 +109,7 @@ func (p *processSample) addThread(dir string) error {
 			if err != nil {
 				return fmt.Errorf("bench: %s: %w", dir, err)
 			}
-			p.switches += n
+			p.switches[dir] += n
 		}
 	}
 	return nil

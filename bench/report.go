@@ -60,9 +60,9 @@ type ServerCost struct {
 	CPU              float64       `json:"cpu"` // in processors
 	CPUPerMessage    time.Duration `json:"cpu_per_message_ns"`
 	CPUPerConnection time.Duration `json:"cpu_per_connection_ns"` // for opening it; only where that is measured
-	Switches         uint64        `json:"context_switches"`
-	RSS              int64         `json:"rss"`                // in bytes
-	RSSPerConnection float64       `json:"rss_per_connection"` // what it grew by while connections were opened
+	Switches         uint64        `json:"context_switches"`      // of the threads that were there at the end
+	RSS              int64         `json:"rss"`                   // in bytes
+	RSSPerConnection float64       `json:"rss_per_connection"`    // what it grew by while connections were opened
 }
 
 // rate is how many messages came per second.
@@ -184,7 +184,7 @@ var metrics = append([]metric{
 		}
 		return r.Server.RSSPerConnection, r.Server.RSSPerConnection >= 0
 	}},
-	{"server.switches", Count, "context switches of the server", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
+	{"server.switches", Count, "context switches of the threads that the server has", server(func(s *ServerCost) float64 { return float64(s.Switches) })},
 }, stageMetrics()...)
 
 // A metric is how a figure of a round comes about.

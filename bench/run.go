@@ -234,7 +234,7 @@ func (d *director) cost(r *Round, opened int) {
 	}
 	r.Server = &ServerCost{
 		CPU:      float64(server) / float64(wall),
-		Switches: d.last.process.switches - d.first.process.switches,
+		Switches: d.last.process.switchesSince(d.first.process),
 		RSS:      d.last.process.rss,
 	}
 	if r.Received > 0 {
