@@ -18,6 +18,7 @@ type echo struct {
 	send  func(c handler.Conn, payload []byte) error
 	pacer *pacer // nil in a closed loop
 	swept int64  // when sweep looked last
+	stood int    // messages that something unknown stands for; under the session's lock
 
 	reply  []byte // scratch of the loop
 	kicked []byte // scratch of the worker's goroutine, or of the pacer
@@ -81,6 +82,7 @@ func (c *echoConn) OnClose(_ handler.Conn, status handler.CloseStatus) {
 	c.echo.mu.Lock()
 	c.conn = nil
 	c.forget(c.flying)
+	c.echo.stood -= c.sequence.standing()
 	c.echo.mu.Unlock()
 	c.echo.dropped(status)
 }
@@ -105,17 +107,19 @@ func (c *echoConn) receive(op frame.Opcode, payload []byte, at int64) {
 		return // what is due here may still come
 	}
 	if !own {
-		if c.flying <= 0 || c.sequence.next == c.sent {
-			e.tally.Unasked++
-			e.tick.Errors++
-			return
-		}
-		s.number = c.sequence.next // it stands where that one should
+		c.receiveUnknown(at)
+		return
 	}
 	c.touched = at
 	a, _ := c.sequence.arrive(s.number, at)
 	if a == inOrder || a == reordered {
 		c.forget(1)
+	}
+	if good && a == duplicate {
+		if a = c.sequence.redeem(s.number); a != duplicate {
+			e.stood--
+			e.tally.Unasked++ // what stood for it; an error of the timeline already
+		}
 	}
 	if good && a != duplicate {
 		e.took(s.due, at)
@@ -137,6 +141,21 @@ func (c *echoConn) receive(op frame.Opcode, payload []byte, at int64) {
 	case a == late:
 		e.tally.Late++
 	}
+}
+
+// receiveUnknown has a message that is none of ours stand for the one that should come next, until
+// that comes itself.
+func (c *echoConn) receiveUnknown(at int64) {
+	e := c.echo
+	e.tick.Errors++
+	if c.flying <= 0 || c.sequence.next == c.sent {
+		e.tally.Unasked++
+		return
+	}
+	c.touched = at
+	c.sequence.standFor(at)
+	c.forget(1)
+	e.stood++
 }
 
 // reserve takes the numbers of the next messages, at most most of them, in a closed
@@ -285,7 +304,7 @@ func (e *echo) stop() []publications {
 func (e *echo) settled([]publications) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.flying == 0
+	return e.flying == 0 && e.stood == 0
 }
 
 func (e *echo) spread() []spread { return nil }

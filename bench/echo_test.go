@@ -69,6 +69,8 @@ func TestEchoTellsWhatIsWrong(t *testing.T) {
 			func(n uint64) fault { return fault{Wrong: n} }},
 		{"twice every 100th", 100, func(_ int, kind int, m []byte) []reply { return []reply{{kind, m}, {kind, m}} },
 			func(n uint64) fault { return fault{Duplicate: n} }},
+		{"something of its own before every 100th", 100, func(_ int, kind int, m []byte) []reply { return []reply{{kind, []byte("news")}, {kind, m}} },
+			func(n uint64) fault { return fault{Unasked: n} }},
 	}
 	for _, tt := range tests {
 		for _, rate := range []float64{0, 2000} {
@@ -83,6 +85,9 @@ func TestEchoTellsWhatIsWrong(t *testing.T) {
 				_, r := mustRun(t, c)
 				if got, want := faults(&r.Tally), tt.want(done.Load()); got != want || done.Load() == 0 {
 					t.Errorf("faults %+v; want %+v", got, want)
+				}
+				if right := r.Sent - r.Lost - r.Wrong; uint64(r.Latency.Count()) != right {
+					t.Errorf("%d latencies of %d right replies", r.Latency.Count(), right)
 				}
 			})
 		}

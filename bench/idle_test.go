@@ -54,6 +54,7 @@ func TestIdleTellsWhatIsWrong(t *testing.T) {
 		{"answered twice", func(c *websocket.Conn, p string) error { _ = pong(c, p); return pong(c, p) }, fault{Duplicate: 10}},
 		{"answered with nothing", func(c *websocket.Conn, _ string) error { return pong(c, "") }, fault{Wrong: 10}},
 		{"answered with more", func(c *websocket.Conn, p string) error { return pong(c, p+"x") }, fault{Wrong: 10}},
+		{"a pong that answers nothing before", func(c *websocket.Conn, p string) error { _ = pong(c, ""); return pong(c, p) }, fault{Unasked: 10}},
 		{"messages besides", func(c *websocket.Conn, p string) error {
 			_ = c.WriteMessage(websocket.TextMessage, []byte("news"))
 			return pong(c, p)

@@ -26,7 +26,8 @@ type sequence struct {
 // They have an entry at most for each message of a round.
 type oddities struct {
 	gaps  []gap    // ascending; what of the numbers below next has not come
-	wrong []uint32 // numbers that something else came for
+	wrong []uint32 // numbers that came with something wrong
+	stood []uint32 // numbers that something unknown stands for, and that may still come
 }
 
 // A gap is the numbers from first until before end that have not come.
@@ -77,12 +78,48 @@ func (q *sequence) arriveLate(number uint32) arrival {
 	return reordered
 }
 
-// wrongFor notes that something wrong came in place of number.
+// wrongFor notes that number came, and something was wrong with it.
 func (q *sequence) wrongFor(number uint32) {
 	if q.odd == nil {
 		q.odd = new(oddities)
 	}
 	q.odd.wrong = append(q.odd.wrong, number)
+}
+
+// standFor lets something unknown, that has come at a time, stand for the number that is next.
+func (q *sequence) standFor(at int64) {
+	if q.odd == nil {
+		q.odd = new(oddities)
+	}
+	q.odd.stood = append(q.odd.stood, q.next)
+	q.arrive(q.next, at)
+}
+
+// redeem takes note that number has come which something unknown stood for. It is a duplicate
+// if that was not so.
+func (q *sequence) redeem(number uint32) arrival {
+	if q.odd == nil {
+		return duplicate
+	}
+	stood := q.odd.stood // ascending
+	i, found := slices.BinarySearch(stood, number)
+	if !found {
+		return duplicate
+	}
+	above := len(stood) - i - 1
+	q.odd.stood = slices.Delete(stood, i, i+1)
+	if int(q.next-number)-1 > above {
+		return reordered // behind one that has come
+	}
+	return inOrder
+}
+
+// standing is how many numbers something unknown stands for.
+func (q *sequence) standing() int {
+	if q.odd == nil {
+		return 0
+	}
+	return len(q.odd.stood)
 }
 
 // giveUp gives up the gaps that were seen before a time, and returns how many
@@ -112,15 +149,17 @@ func (q *sequence) missing(first, end uint32) int {
 	return n
 }
 
-// wrongs is how many of the numbers from first until before end had something wrong
-// come in their place.
+// wrongs is how many of the numbers from first until before end came with something wrong,
+// or had something unknown come in their place.
 func (q *sequence) wrongs(first, end uint32) (n int) {
 	if q.odd == nil {
 		return 0
 	}
-	for _, number := range q.odd.wrong {
-		if first <= number && number < end {
-			n++
+	for _, numbers := range [][]uint32{q.odd.wrong, q.odd.stood} {
+		for _, number := range numbers {
+			if first <= number && number < end {
+				n++
+			}
 		}
 	}
 	return n

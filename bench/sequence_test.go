@@ -68,3 +68,27 @@ func TestSequenceGivesUp(t *testing.T) {
 		t.Errorf("wrongs: %d", got)
 	}
 }
+
+// TestSequenceRedeems has something unknown stand for numbers that come after all, or not.
+func TestSequenceRedeems(t *testing.T) {
+	var q sequence
+	q.standFor(1) // for 0
+	q.standFor(1) // for 1
+	q.arrive(2, 1)
+	q.standFor(1) // for 3
+	if got := q.standing() + 10*q.wrongs(0, 3); got != 3+10*2 {
+		t.Errorf("standing and wrongs: %d", got)
+	}
+	for _, tt := range []struct {
+		number uint32
+		want   arrival
+	}{{3, inOrder}, {3, duplicate}, {1, reordered}, {2, duplicate}} {
+		a, _ := q.arrive(tt.number, 2)
+		if got := q.redeem(tt.number); a != duplicate || got != tt.want {
+			t.Errorf("%d: arrived as %v, redeemed as %v; want %v", tt.number, a, got, tt.want)
+		}
+	}
+	if got := q.standing() + 10*q.wrongs(0, 9) + 100*q.missing(0, 4); got != 1+10*1 {
+		t.Errorf("standing, wrongs and missing: %d", got)
+	}
+}
