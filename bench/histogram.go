@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -51,12 +52,18 @@ func (h Histogram) Count() int64 {
 	return h.h.TotalCount()
 }
 
-// At is the duration that percent of those counted do not exceed; 0 if there are none.
+// At is the shortest of the durations that at least percent of those counted do not exceed; 0 if
+// there are none.
 func (h Histogram) At(percent float64) time.Duration {
-	if h.h == nil {
+	n := h.Count()
+	if n == 0 {
 		return 0
 	}
-	return time.Duration(h.h.ValueAtPercentile(percent))
+	// hdrhistogram rounds a rank that is not whole, and a large share of few durations may
+	// round down to less: it gets the percentage of the whole rank above.
+	const tolerated = 1e-9 // of a rank, for what 99.9/100 is in binary
+	rank := math.Ceil(percent/100*float64(n) - tolerated)
+	return time.Duration(h.h.ValueAtPercentile(100 * rank / float64(n)))
 }
 
 // Mean is the average; 0 if nothing was counted.

@@ -85,3 +85,35 @@ func TestHistogram(t *testing.T) {
 		t.Error("nonsense was decoded")
 	}
 }
+
+// TestHistogramOfFew has one duration in n that is long: what p of 100 do not exceed is short only
+// if at least so many are.
+func TestHistogramOfFew(t *testing.T) {
+	for _, tt := range []struct {
+		n       int
+		percent float64
+		isLong  bool
+	}{
+		{60, 99, true}, {90, 99, true}, {99, 99, true}, {100, 99, false}, {101, 99, false},
+		{600, 99.9, true}, {999, 99.9, true}, {1000, 99.9, false}, {2000, 99.95, false}, {2, 50, false}, {3, 66, false}, {3, 67, true}, {1, 1, true},
+	} {
+		var h Histogram
+		for range tt.n - 1 {
+			h.Record(int64(time.Millisecond))
+		}
+		h.Record(int64(time.Second))
+		if got := h.At(tt.percent); got > 500*time.Millisecond != tt.isLong {
+			t.Errorf("of %d, %v %% are within %v", tt.n, tt.percent, got)
+		}
+	}
+	// Each of a thousand durations is one in a thousand, whatever its share is in binary.
+	var h Histogram
+	for i := range int64(1000) {
+		h.Record(i + 1)
+	}
+	for i := range 1000 {
+		if got, want := h.At(float64(i+1)/10), time.Duration(i+1); got != want {
+			t.Errorf("%v %% of 1000 are within %d, want %d", float64(i+1)/10, got, want)
+		}
+	}
+}
