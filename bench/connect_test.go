@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,8 +39,6 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// TestConnectTellsWhatIsWrong has a server that does something else with every fourth
-// handshake.
 // TestConnectTimeline has rates count the time of opening only, not what follows.
 func TestConnectTimeline(t *testing.T) {
 	c := quick(serve(t, func() answers { return echoed }))
@@ -55,6 +54,34 @@ func TestConnectTimeline(t *testing.T) {
 	})
 }
 
+// TestConnectRate has a server that does one handshake after the other: the time that all workers
+// took is no less than the server's. Workers that began each when it had started took one after
+// the other, and the longest of their times is less.
+func TestConnectRate(t *testing.T) {
+	var handshake sync.Mutex
+	var first, last time.Time
+	c := quick(hold(t, func(int64) bool {
+		handshake.Lock()
+		defer handshake.Unlock()
+		if first.IsZero() {
+			first = time.Now()
+		}
+		time.Sleep(time.Millisecond) // what a handshake costs this server
+		last = time.Now()
+		return true
+	}, listen))
+	c.Scenario, c.Connections = "connect", 20
+	withWorkers(t, &c, 4)
+	_, r := mustRun(t, c)
+	handshake.Lock()
+	defer handshake.Unlock()
+	if took := last.Sub(first); r.Opened != 20 || r.Opening < took {
+		t.Errorf("%d opened in %v, of which the server needed %v", r.Opened, r.Opening, took)
+	}
+}
+
+// TestConnectTellsWhatIsWrong has a server that does something else with every fourth
+// handshake.
 func TestConnectTellsWhatIsWrong(t *testing.T) {
 	tests := []struct {
 		cause  string

@@ -3,12 +3,13 @@ package bench
 import "time"
 
 // A worker reads commands and writes events, each a JSON document on a line. The order
-// is: job, ready, span, sent, drain, result; stop may come at any time, and ticks and one
+// is: job, started, open, ready, span, sent, drain, result; stop may come at any time, and ticks and one
 // failed as well. The end of its input ends a worker at once.
 
 // A command is what a worker is told. One field is set.
 type command struct {
 	Job   *job   `json:"job,omitempty"`
+	Open  int64  `json:"open,omitempty"` // open the connections from this time on
 	Span  *span  `json:"span,omitempty"`
 	Drain *drain `json:"drain,omitempty"`
 	Stop  int64  `json:"stop,omitempty"` // end what is measured at this time, which has come
@@ -48,11 +49,12 @@ type publications struct {
 
 // An event is what a worker tells. One field is set.
 type event struct {
-	Tick   *tick   `json:"tick,omitempty"`
-	Ready  *ready  `json:"ready,omitempty"`
-	Sent   *drain  `json:"sent,omitempty"`
-	Result *result `json:"result,omitempty"`
-	Failed *string `json:"failed,omitempty"`
+	Tick    *tick   `json:"tick,omitempty"`
+	Started bool    `json:"started,omitempty"` // it could open connections now
+	Ready   *ready  `json:"ready,omitempty"`
+	Sent    *drain  `json:"sent,omitempty"`
+	Result  *result `json:"result,omitempty"`
+	Failed  *string `json:"failed,omitempty"`
 }
 
 // A tick tells what happened since the last one. Where opening is measured, what is

@@ -95,18 +95,24 @@ func (s *session) awaitTurn(i int, began int64, stopped func() bool) (due int64,
 	if c := s.job.Config; c.opening() && c.Rate > 0 {
 		turn := float64(i*c.Workers + s.job.Worker)
 		due = began + int64(turn*float64(time.Second)/c.Rate)
-		for left := due - now(); left > 0 && !stopped(); left = due - now() {
-			sleep(time.Duration(min(left, int64(sweepInterval))))
-		}
+		sleepUntil(due, stopped)
 	}
 	return due, !stopped()
 }
 
-// openAll opens the connections of a round, unless stopped says that they are not
-// wanted any more. The scenario makes the handlers of all of them.
-func (s *session) openAll(sc scenario, stopped func() bool) error {
+// sleepUntil waits for a time, but not once stopped says so.
+func sleepUntil(at int64, stopped func() bool) {
+	for left := at - now(); left > 0 && !stopped(); left = at - now() {
+		sleep(time.Duration(min(left, int64(sweepInterval))))
+	}
+}
+
+// openAll opens the connections of a round, from when they are to be, unless stopped says that
+// they are not wanted any more. The scenario makes the handlers of all of them.
+func (s *session) openAll(sc scenario, began int64, stopped func() bool) error {
 	r := newRamp(s, stopped)
-	began, used := now(), cpuTime()
+	sleepUntil(began, stopped)
+	used := cpuTime()
 	for i := range sc.size() {
 		h := sc.handler(i)
 		due, ok := s.awaitTurn(i, began, stopped)

@@ -11,6 +11,9 @@ import (
 // know by then.
 const startDelay = 100 * time.Millisecond
 
+// openDelay is from when all workers could open connections until they do.
+const openDelay = 10 * time.Millisecond
+
 // A ConfigError says everything that is wrong with a Config, or with the recording that
 // it names.
 type ConfigError struct{ err error }
@@ -81,7 +84,7 @@ type director struct {
 
 // runRound does one round with one server.
 func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
-	d := &director{config: c, target: target, round: n, began: time.Now(), measured: time.Now(), timeline: timeline{workers: c.Workers}}
+	d := &director{config: c, target: target, round: n, began: time.Now(), timeline: timeline{workers: c.Workers}}
 	if target < len(c.PIDs) {
 		d.pid = c.PIDs[target]
 	}
@@ -90,7 +93,6 @@ func runRound(ctx context.Context, c Config, target, n int) (*Round, error) {
 		return nil, err
 	}
 	defer d.workers.end()
-	d.before = d.sample()
 	seed := rand.Uint64()
 	for i := range c.Workers {
 		first, count := c.share(i)
@@ -107,18 +109,11 @@ func (c Config) messaging() bool { return !scenarios[c.Scenario].silent || c.Sce
 
 // conduct leads the workers through the round.
 func (d *director) conduct(ctx context.Context) (*Round, error) {
-	opened := 0
 	d.progress = Progress{Target: d.target, Round: d.round, Phase: "connecting", Trying: d.config.trying(), Length: d.config.WarmUp + d.config.length()}
-	if err := d.gather(ctx, func(e event) bool {
-		if e.Ready == nil {
-			return false
-		}
-		opened += e.Ready.Opened
-		return true
-	}); err != nil {
+	opened, err := d.open(ctx)
+	if err != nil {
 		return nil, err
 	}
-	d.full = d.sample()
 	published, err := d.load(ctx, opened)
 	if err != nil {
 		return nil, err
@@ -141,6 +136,26 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 	round.Timeline = d.timeline.all()
 	d.cost(round, opened)
 	return round, nil
+}
+
+// open has all workers begin at once to open their connections, so that those of the last to
+// start are not opened after all others, and returns how many there are.
+func (d *director) open(ctx context.Context) (opened int, err error) {
+	if err := d.gather(ctx, func(e event) bool { return e.Started }); err != nil {
+		return 0, err
+	}
+	d.before = d.sample()
+	d.measured = time.Now().Add(openDelay)
+	d.workers.tellAll(command{Open: now() + int64(openDelay)})
+	err = d.gather(ctx, func(e event) bool {
+		if e.Ready == nil {
+			return false
+		}
+		opened += e.Ready.Opened
+		return true
+	})
+	d.full = d.sample()
+	return opened, err
 }
 
 // load has the load run, unless no connection is open, and samples what it costs.

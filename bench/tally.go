@@ -8,7 +8,7 @@ import (
 // A Tally is what happened in one round, or in one worker's part of it.
 type Tally struct {
 	// Opened is how many connections were opened before the load began, Opening how long
-	// that took, Handshakes how long each took, and Failures why others could not be.
+	// that took from when all workers began, Handshakes how long each took, and Failures why others could not be.
 	Opened     int            `json:"opened"`
 	Opening    time.Duration  `json:"opening_ns"`
 	Handshakes Histogram      `json:"handshakes"`

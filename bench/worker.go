@@ -75,10 +75,15 @@ func (w *worker) work() error {
 		return err
 	}
 	defer w.session.close()
-	w.origin = now()
-	w.ticked, w.timed = w.origin, c.Job.Config.opening()
 	w.scenario = scenarios[c.Job.Config.Scenario].make(w.session)
-	if err := w.open(); err != nil {
+	if err := w.send(event{Started: true}); err != nil {
+		return err
+	}
+	c, err = w.await(func(c command) bool { return c.Open != 0 })
+	if err != nil {
+		return err
+	}
+	if err := w.open(c.Open); err != nil {
 		return err
 	}
 	c, err = w.await(func(c command) bool { return c.Span != nil })
@@ -106,10 +111,11 @@ func (w *worker) work() error {
 // isStopped reports whether the round is not wanted any more.
 func (w *worker) isStopped() bool { return w.stopped.Load() != 0 }
 
-// open opens the connections and tells when they are. Ticks go on meanwhile.
-func (w *worker) open() error {
+// open opens the connections, from a time on, and tells when they are. Ticks go on meanwhile.
+func (w *worker) open(began int64) error {
+	w.origin, w.ticked, w.timed = began, began, w.session.job.Config.opening()
 	done := make(chan error, 1)
-	go func() { done <- w.session.openAll(w.scenario, w.isStopped) }() // awaited below; its handshakes time out
+	go func() { done <- w.session.openAll(w.scenario, began, w.isStopped) }() // awaited below; its handshakes time out
 	for {
 		select {
 		case err := <-done:
