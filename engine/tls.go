@@ -19,7 +19,8 @@ import (
 type TLSOptions struct {
 	// CertFile and KeyFile are a certificate chain, the leaf first, and its key, both in
 	// PEM. When the files change, handshakes from a second later on use what is in
-	// them then; what cannot be used is logged, and the certificate in use stays.
+	// them then; what cannot be used is logged once and tried again, and the certificate in
+	// use stays until then.
 	CertFile, KeyFile string
 	// ClientCAFile is certificates in PEM, one of which must have issued that of the
 	// client: mutual TLS. It is read again like the others. With a ClientAuth in Config

@@ -3,12 +3,14 @@ package engine_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirws/weir/engine"
 	"github.com/weirws/weir/handler"
@@ -111,6 +113,51 @@ func TestTLSCertificateReload(t *testing.T) {
 	}
 	open.put(t, text("still here"))
 	open.expectText(t, "still here")
+}
+
+// Files that could not be used were not read again until they changed, although what was in
+// the way may pass. Here it passes without a trace on the files.
+func TestTLSCertificateReloadAfterPassingError(t *testing.T) {
+	ca, dir := newAuthority(t), t.TempDir()
+	certFile, keyFile := writePair(t, dir, ca.issue(t, "first"))
+	var log lockedBuilder
+	e := startEngine(t, engine.Options{
+		Mux: routes(handler.Echo{}), TLS: &engine.TLSOptions{CertFile: certFile, KeyFile: keyFile},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	before := serial(t, e, ca.client())
+	second := ca.issue(t, "second")
+	writePair(t, dir, second)
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now()
+	rewrite := func(content []byte) {
+		if err := errors.Join(os.WriteFile(keyFile, content, 0o600), os.Chtimes(keyFile, when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records := func() int { return strings.Count(log.String(), "TLS files changed, but cannot be used") }
+
+	rewrite(make([]byte, len(key)))
+	var noticed time.Time
+	eventually(t, "two looks at the bad key", func() bool {
+		if got := serial(t, e, ca.client()); got != before {
+			t.Fatalf("certificate %s; want still %s", got, before)
+		}
+		if noticed.IsZero() && records() > 0 {
+			noticed = time.Now()
+		}
+		return !noticed.IsZero() && time.Since(noticed) > 1500*time.Millisecond // they are a second apart
+	})
+	rewrite(key)
+	eventually(t, "the new certificate", func() bool {
+		return serial(t, e, ca.client()) == leafOf(t, second).SerialNumber.String()
+	})
+	if got := records(); got != 1 {
+		t.Errorf("%d records of one bad key; want 1:\n%s", got, log.String())
+	}
 }
 
 // When the client authorities change, sessions that began under the old ones are not

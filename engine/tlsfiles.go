@@ -22,8 +22,9 @@ type tlsFiles struct {
 	config  atomic.Pointer[tls.Config]
 	checked atomic.Int64 // when the files were looked at, in nanoseconds
 
-	mu     sync.Mutex // held while files are read
-	stamps []fileStamp
+	mu     sync.Mutex  // held while files are read
+	stamps []fileStamp // of the files in use
+	failed []fileStamp // of those that could not be used, since they last changed
 }
 
 // A fileStamp tells whether a file has changed. It is the zero value for one that is
@@ -50,8 +51,10 @@ func (f *tlsFiles) current(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return f.config.Load(), nil
 }
 
-// refresh reads the files if they have changed. After an error the configuration is
-// what it was, and the files are not read again until they change again.
+// refresh reads the files unless they are those in use. After an error the configuration is
+// what it was, and the next look tries again: want of a descriptor passes, and so does a file
+// that is being written, without the files being any others. It returns one error only for
+// the same files.
 func (f *tlsFiles) refresh() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,13 +67,18 @@ func (f *tlsFiles) refresh() error {
 		stamps = append(stamps, s)
 	}
 	if slices.EqualFunc(stamps, f.stamps, fileStamp.equal) {
+		f.failed = nil
 		return nil
 	}
-	f.stamps = stamps
 	c, err := f.options.load(f.base)
-	if err != nil {
-		return err
+	if err == nil {
+		f.config.Store(c)
+		f.stamps, f.failed = stamps, nil
+		return nil
 	}
-	f.config.Store(c)
-	return nil
+	if slices.EqualFunc(stamps, f.failed, fileStamp.equal) {
+		return nil
+	}
+	f.failed = stamps
+	return err
 }
