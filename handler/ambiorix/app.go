@@ -82,8 +82,9 @@ func (a *App) find(name string) receiver {
 
 // Handler serves WebSocket connections. Put it on a path of its own where Mux, which
 // takes all paths, is not wanted. All connections on that path are clients. A Handler
-// around it that refuses connections does so before it calls OnOpen, since that counts
-// them until OnClose.
+// around it that refuses connections, or may panic, does so before it calls OnOpen, since
+// that counts them until OnClose. A count that stays does no harm but that the App keeps
+// the engine in memory, and asks it for clients.
 func (a *App) Handler() handler.Handler {
 	if a.options.Raw != nil {
 		return a.options.Raw
