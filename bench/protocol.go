@@ -37,6 +37,7 @@ type span struct {
 // timed out.
 type drain struct {
 	Published []publications `json:"published,omitempty"`
+	Stopped   bool           `json:"stopped,omitempty"` // the round has been: a later stop ends the drain
 }
 
 // publications are the numbers of the messages of one publisher that were due in the

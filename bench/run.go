@@ -24,7 +24,8 @@ func (e ConfigError) Error() string { return e.err.Error() }
 func (e ConfigError) Unwrap() error { return e.err }
 
 // Run does what c says and returns the report. If ctx ends first, the round under way is
-// ended, and the report has what there is so far. An error means that there is no
+// ended, and the report has what there is so far: messages on their way then have Config.Timeout
+// to arrive, or a second more if they are being waited for already. An error means that there is no
 // report: it is a ConfigError, or a worker failed.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	c, err := c.withRecording()
@@ -70,7 +71,8 @@ type director struct {
 	target  int
 	round   int
 	workers *workers
-	pid     int // of the server; 0: not known
+	pid     int  // of the server; 0: not known
+	stopped bool // workers have been told to stop
 
 	progress Progress
 	timeline timeline
@@ -119,7 +121,7 @@ func (d *director) conduct(ctx context.Context) (*Round, error) {
 		return nil, err
 	}
 	d.progress.Phase = "draining"
-	d.workers.tellAll(command{Drain: &drain{Published: published}})
+	d.workers.tellAll(command{Drain: &drain{Published: published, Stopped: d.stopped}})
 	round := &Round{Began: d.began, MeasuredFrom: d.measured, Messaging: d.config.messaging() && opened > 0 && ctx.Err() == nil}
 	var spreads []spread
 	if err := d.gather(ctx, func(e event) bool {
@@ -207,13 +209,16 @@ func (d *director) sample() sample {
 }
 
 // gather takes the events of the workers until each of them has sent one that is
-// wanted. When ctx ends, it tells the workers to stop, and goes on.
+// wanted. When ctx ends, it tells the workers to stop, once in a round, and goes on.
 func (d *director) gather(ctx context.Context, wanted func(event) bool) error {
 	stop := ctx.Done()
+	if d.stopped {
+		stop = nil
+	}
 	for missing := d.config.Workers; missing > 0; {
 		select {
 		case <-stop:
-			stop = nil
+			stop, d.stopped = nil, true
 			d.workers.tellAll(command{Stop: now()})
 		case e := <-d.workers.events:
 			switch {

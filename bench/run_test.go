@@ -112,6 +112,27 @@ func TestRunInterrupted(t *testing.T) {
 	}
 }
 
+// TestRunInterruptedWhileDraining ends a run that waits for replies that do not come: it does not
+// go on until they have timed out.
+func TestRunInterruptedWhileDraining(t *testing.T) {
+	withAndWithoutWorkers(t, quick(hold(t, anybody, listen)), func(t *testing.T, c Config) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Duration, c.Timeout = 50*time.Millisecond, 240*time.Hour
+		c.Progress = func(p Progress) {
+			if p.Phase == "draining" {
+				cancel()
+			}
+		}
+		report, err := Run(ctx, c)
+		if err != nil || !report.Interrupted {
+			t.Fatalf("%v, %+v", err, report)
+		}
+		if r := &report.Targets[0].Rounds[0]; r.Sent != 4 || r.Lost != 4 {
+			t.Errorf("%d sent, %d lost; want 4 and 4", r.Sent, r.Lost)
+		}
+	})
+}
+
 // TestRunInterruptedWhileConnecting ends a run against a server that never answers: it does
 // not wait until the handshakes have timed out, nor for those that are not under way yet.
 func TestRunInterruptedWhileConnecting(t *testing.T) {

@@ -13,6 +13,7 @@ const (
 	tickInterval  = 500 * time.Millisecond
 	sweepInterval = 20 * time.Millisecond
 	shortestTick  = 50 * time.Millisecond // of which a rate means something
+	afterStop     = time.Second           // of a drain that is told to stop
 )
 
 // errOrphaned: the commands ended before the work did.
@@ -100,7 +101,7 @@ func (w *worker) work() error {
 	if err != nil {
 		return err
 	}
-	if err := w.drain(c.Drain.Published); err != nil {
+	if err := w.drain(*c.Drain); err != nil {
 		return err
 	}
 	w.session.close()
@@ -177,10 +178,16 @@ func (w *worker) load(sp span) error {
 	return err
 }
 
-// drain waits until what is on its way has arrived, or has timed out.
-func (w *worker) drain(published []publications) error {
+// drain waits until what is on its way has arrived, or has timed out; for a moment only if it is
+// told to stop meanwhile.
+func (w *worker) drain(d drain) error {
 	limit := now() + int64(w.session.job.Config.Timeout)
-	return w.pass(func() bool { return now() >= limit || w.scenario.settled(published) })
+	return w.pass(func() bool {
+		if at := w.stopped.Load(); at != 0 && !d.Stopped {
+			limit = min(limit, at+int64(afterStop))
+		}
+		return now() >= limit || w.scenario.settled(d.Published)
+	})
 }
 
 // pass lets time pass, with sweeps and ticks, until what is wanted is the case.
