@@ -31,7 +31,7 @@ type Progress struct {
 
 // tell takes in a worker's tick, and passes on how things are.
 func (d *director) tell(worker int, t *tick) {
-	d.timeline.add(t)
+	d.timeline.add(worker, t)
 	p := &d.progress
 	if p.open == nil {
 		p.open, p.heard = make(map[int]int), make(map[int]bool)

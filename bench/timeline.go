@@ -29,47 +29,62 @@ type timeline struct {
 	workers int
 	slots   map[int64]*slot
 	moments []Moment
+	first   map[int]int64 // the slot that a worker told about first
+	open    map[int]int   // connections of a worker, as it told last
 }
 
 // A slot is what has been told about it so far.
 type slot struct {
 	moment  Moment
 	latency Histogram
-	told    int // workers
+	open    map[int]int // connections, by the worker that told
 }
 
-// add takes in a tick.
-func (l *timeline) add(t *tick) {
+// add takes in a tick of a worker.
+func (l *timeline) add(worker int, t *tick) {
+	if l.slots == nil {
+		l.slots, l.first, l.open = make(map[int64]*slot), make(map[int]int64), make(map[int]int)
+	}
+	l.open[worker] = t.Open
 	if t.Took <= 0 {
 		return
 	}
-	if l.slots == nil {
-		l.slots = make(map[int64]*slot)
+	if _, known := l.first[worker]; !known {
+		l.first[worker] = t.Slot
 	}
 	s := l.slots[t.Slot]
 	if s == nil {
-		s = &slot{moment: Moment{At: time.Duration(t.Slot) * tickInterval}}
+		s = &slot{moment: Moment{At: time.Duration(t.Slot) * tickInterval}, open: make(map[int]int)}
 		l.slots[t.Slot] = s
 	}
-	s.moment.Open += t.Open
+	s.open[worker] = t.Open
 	s.moment.Rate += float64(t.Received) / t.Took.Seconds()
 	s.moment.Errors += t.Errors
 	s.latency.Merge(t.Latency)
-	if s.told++; s.told == l.workers {
+	if len(s.open) == l.workers {
 		l.end(t.Slot, s)
 	}
 }
 
 // end turns a slot into a moment, and forgets its histogram, which is large.
 func (l *timeline) end(number int64, s *slot) {
+	for _, n := range s.open {
+		s.moment.Open += n
+	}
 	s.moment.P50, s.moment.P99 = s.latency.At(50), s.latency.At(99)
 	l.moments = append(l.moments, s.moment)
 	delete(l.slots, number)
 }
 
-// all returns the moments in their order, the last of which may lack workers.
+// all returns the moments in their order. In the last of them workers may have finished, whose
+// connections are still there.
 func (l *timeline) all() []Moment {
 	for number, s := range l.slots {
+		for worker, first := range l.first {
+			if _, told := s.open[worker]; !told && first < number {
+				s.open[worker] = l.open[worker]
+			}
+		}
 		l.end(number, s)
 	}
 	slices.SortFunc(l.moments, func(a, b Moment) int { return int(a.At - b.At) })
