@@ -35,7 +35,7 @@ type echoConn struct {
 	sent       uint32
 	first, end uint32 // the numbers that were due in the measured time
 	begun      bool   // first is set
-	kicking    bool   // the worker's goroutine is about to send: the loop must not
+	kicking    bool   // the worker's goroutine may not have sent the last number yet: the loop must not send
 	flying     int    // messages that were sent and have neither come back nor been given up
 	touched    int64  // when something was sent or came last
 }
@@ -109,6 +109,9 @@ func (c *echoConn) receive(op frame.Opcode, payload []byte, at int64) {
 	if !own {
 		c.receiveUnknown(at)
 		return
+	}
+	if s.number == c.sent-1 {
+		c.kicking = false // it has sent that, whether or not it knows
 	}
 	c.touched = at
 	a, _ := c.sequence.arrive(s.number, at)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/weirws/weir/frame"
+	"github.com/weirws/weir/handler"
 )
 
 func TestEchoOfAGoodServer(t *testing.T) {
@@ -246,5 +249,32 @@ func TestOpenLoopChargesStalls(t *testing.T) {
 	}
 	if r.Sent != 500 {
 		t.Errorf("%d messages sent, want 500", r.Sent)
+	}
+}
+
+// TestEchoGoesOnAfterAnEarlyReply has the first message, which the worker's goroutine sends, come
+// back before the sending function returns: the loop has to send the next, or nobody does.
+func TestEchoGoesOnAfterAnEarlyReply(t *testing.T) {
+	c := Config{InFlight: 2}.withDefaults()
+	s := &session{job: job{Config: c, Count: 1}, stamps: newStamper(1, c.PayloadBytes), op: frame.Binary}
+	s.span = span{Start: now(), Begin: now(), End: now() + int64(time.Hour)}
+	e := newEcho(s).(*echo)
+	h := e.handler(0)
+	conn := struct{ handler.Conn }{}
+	if err := h.OnOpen(conn, nil); err != nil {
+		t.Fatal(err)
+	}
+	var numbers []uint32
+	e.send = func(_ handler.Conn, payload []byte) error {
+		sent, _, _, _ := s.stamps.find(payload)
+		numbers = append(numbers, sent.number)
+		if sent.number == 0 {
+			h.OnMessage(conn, frame.Binary, slices.Clone(payload))
+		}
+		return nil
+	}
+	e.kick(&e.conns[0])
+	if want := []uint32{0, 1, 2}; !slices.Equal(numbers, want) || e.flying != 2 {
+		t.Errorf("sent %v, %d on their way; want %v", numbers, e.flying, want)
 	}
 }
