@@ -255,6 +255,9 @@ func TestDialRefusesArguments(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err), "secret") {
 				t.Errorf("the error tells a secret: %v", err)
 			}
+			if want := tt.o.Header == nil && errors.Is(tt.err, engine.ErrBadURL); errors.Is(engine.CheckURL(tt.url), engine.ErrBadURL) != want {
+				t.Errorf("CheckURL(%q): %v", tt.url, engine.CheckURL(tt.url))
+			}
 		})
 	}
 	if _, err := callers.Dial(t.Context(), "ws://127.0.0.1/", nil, engine.DialOptions{}); !errors.Is(err, handler.ErrNilHandler) {

@@ -75,6 +75,17 @@ func parseURL(rawURL string) (*url.URL, endpoint, error) {
 	return u, to, nil
 }
 
+// CheckURL returns the error, which is an ErrBadURL, that Dial would return for a URL without asking
+// anybody; nil if there is none. It may be called from any goroutine.
+func CheckURL(rawURL string) error {
+	u, to, err := parseURL(rawURL)
+	if err != nil {
+		return err
+	}
+	_, err = newOpening(u, to, &DialOptions{}, frame.DeflateOptions{})
+	return err
+}
+
 // An opening is the request of an opening handshake that we send.
 type opening struct {
 	bytes   []byte
