@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/weirws/weir/engine"
 )
 
 const (
@@ -27,7 +29,7 @@ const (
 type Config struct {
 	// Scenario is what to do: one of Scenarios.
 	Scenario string `json:"scenario"`
-	// URLs are the servers, ws://host:port/path, or wss for TLS. With more than one, the rounds are
+	// URLs are the servers, ws://host:port/path, or wss for TLS, as engine.CheckURL accepts them. With more than one, the rounds are
 	// done with each in turn.
 	URLs []string `json:"urls"`
 	// Connections to hold to one server at a time. Default: 64, for replay 1.
@@ -168,9 +170,8 @@ func (c Config) validate() error {
 	refuse(!known, "there is no scenario %q; there are %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	refuse(len(c.URLs) == 0, "a URL is missing")
 	for _, u := range c.URLs {
-		parsed, err := url.Parse(u)
-		refuse(err != nil || parsed.Host == "" || parsed.Scheme != "ws" && parsed.Scheme != "wss",
-			"%q is not a URL such as ws://127.0.0.1:7681/echo", u)
+		err := engine.CheckURL(u)
+		refuse(err != nil, "%q is not a URL such as ws://127.0.0.1:7681/echo: %w", shownURL(u), err)
 	}
 	refuse(c.Connections < 1, "%d connections are too few", c.Connections)
 	refuse(c.InFlight < 1, "%d messages in flight are too few", c.InFlight)
@@ -201,6 +202,14 @@ func (c Config) validate() error {
 	errs = append(errs, c.validateTLS(), c.validateFind(), c.Publishing.validate(c))
 	refuse(len(c.PIDs) > len(c.URLs), "%d processes are more than the %d URLs", len(c.PIDs), len(c.URLs))
 	return errors.Join(errs...)
+}
+
+// shownURL is a URL without the user and password that may be in it.
+func shownURL(text string) string {
+	if at := strings.LastIndex(text, "@"); at >= 0 {
+		return "…" + text[at:]
+	}
+	return text
 }
 
 // capacity is how many connections the workers can hold.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"text/template"
@@ -84,7 +86,7 @@ func (p Publishing) validate(c Config) error {
 	refuse(c.Scenario != "fanout" && (p.enveloped() || len(p.Headers) > 0), "%s does not publish, only fanout does", c.Scenario)
 	refuse(len(p.URLs) > 0 && len(p.URLs) != len(c.URLs), "%d URLs to publish at are not one for each of the %d servers", len(p.URLs), len(c.URLs))
 	for _, u := range p.URLs {
-		refuse(!isWebURL(u), "%q is not a URL to publish at, such as http://127.0.0.1:7681/publish/topic", u)
+		refuse(!isWebURL(u), "%q is not a URL to publish at, such as http://127.0.0.1:7681/publish/topic", shownURL(u))
 	}
 	refuse(len(p.Headers) > 0 && len(p.URLs) == 0, "headers need a URL to publish at")
 	for _, h := range p.Headers {
@@ -103,7 +105,11 @@ func (p Publishing) validate(c Config) error {
 
 func isWebURL(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16)
+	return err == nil && port > 0
 }
 
 // withoutSecrets returns p with the values of headers left out: a report is shown to others.

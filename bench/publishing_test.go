@@ -199,6 +199,7 @@ func TestRunRefusesPublishing(t *testing.T) {
 		{"echo does not publish", func(c *Config) { c.Scenario = "echo" }},
 		{"2 URLs to publish at are not one for each of the 1 servers", func(c *Config) { c.Publishing.URLs = append(c.Publishing.URLs, "http://a/") }},
 		{`"ws://a/" is not a URL to publish at`, func(c *Config) { c.Publishing.URLs[0] = "ws://a/" }},
+		{`"http://127.0.0.1:65536/" is not a URL to publish at`, func(c *Config) { c.Publishing.URLs[0] = "http://127.0.0.1:65536/" }},
 		{"headers need a URL", func(c *Config) { c.Publishing.URLs, c.Publishing.Headers = nil, []string{"A: b"} }},
 		{"is not a field such as", func(c *Config) { c.Publishing.Headers = []string{"A b"} }},
 		{"is not a field such as", func(c *Config) { c.Publishing.Headers = []string{"A: b\nC: d"} }},
