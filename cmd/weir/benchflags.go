@@ -101,11 +101,26 @@ func checkFlagsOf(scenario string, fs *flag.FlagSet) (err error) {
 
 // checkFiles returns an error for a file that could not be written once the run is over.
 func (o benchOptions) checkFiles() error {
+	taken := make(map[string]bool)
 	for _, path := range []string{o.json, o.csv, o.html} {
+		if path == "" {
+			continue
+		}
 		dir := filepath.Dir(path)
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			return usagef("%s cannot be written: %s is no directory; make it, or give another name", path, dir)
 		}
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			return usagef("%s is a directory; name a file in it", path)
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			continue // such as /dev/stdout, which takes it all
+		}
+		if path = filepath.Clean(path); taken[path] {
+			return usagef("%s can be only one of --json, --csv and --html", path)
+		}
+		taken[path] = true
 	}
 	return nil
 }
