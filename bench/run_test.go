@@ -2,7 +2,10 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -109,6 +112,25 @@ func TestRunInterrupted(t *testing.T) {
 		if faults(&r.Tally) != (fault{}) || r.Sent == 0 || uint64(r.Latency.Count()) != r.Sent {
 			t.Errorf("faults %+v, %d sent, %d measured", faults(&r.Tally), r.Sent, r.Latency.Count())
 		}
+	}
+}
+
+// TestCutKeepsWhatWasSent ends the measured time after a message was sent, by a command from
+// before: the message was counted, and its reply has to be.
+func TestCutKeepsWhatWasSent(t *testing.T) {
+	s := &session{span: span{Start: 1, Begin: 1, End: math.MaxInt64}}
+	w := worker{session: s, scenario: newEcho(s), commands: make(chan command, 1), events: json.NewEncoder(io.Discard)}
+	told := now()
+	due := told + 1
+	w.commands <- command{Stop: told}
+	close(w.commands)
+	if err := w.pass(func() bool { return false }); !errors.Is(err, errOrphaned) {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.contains(due) || s.span.End > now() {
+		t.Errorf("told at %d, with a message due at %d, the end is %d", told, due, s.span.End)
 	}
 }
 
