@@ -60,7 +60,7 @@ func ExampleConfigError() {
 	}
 	// Output:
 	// bench: there is no scenario "dance"; there are churn, connect, echo, fanout, find, hostile, idle, replay, storm
-	// bench: "http://127.0.0.1/" is not a URL such as ws://127.0.0.1:7681/echo
+	// bench: "http://127.0.0.1/" is not a URL such as ws://127.0.0.1:7681/echo: engine: bad WebSocket URL: scheme must be ws or wss
 	// bench: -1 rounds are too few
 }
 
