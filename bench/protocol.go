@@ -12,7 +12,7 @@ type command struct {
 	Open  int64  `json:"open,omitempty"` // open the connections from this time on
 	Span  *span  `json:"span,omitempty"`
 	Drain *drain `json:"drain,omitempty"`
-	Stop  int64  `json:"stop,omitempty"` // end what is measured at this time, which has come
+	Stop  int64  `json:"stop,omitempty"` // end what is measured at this time, which is about to come
 }
 
 // A job is one worker's part of one round.

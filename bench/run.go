@@ -14,6 +14,10 @@ const startDelay = 100 * time.Millisecond
 // openDelay is from when all workers could open connections until they do.
 const openDelay = 10 * time.Millisecond
 
+// stopDelay is from an interrupt until the end of what is measured, so that workers know of that
+// end before it comes: what they send beyond it would be counted by some and not by others.
+const stopDelay = 50 * time.Millisecond
+
 // A ConfigError says everything that is wrong with a Config, or with the recording that
 // it names.
 type ConfigError struct{ err error }
@@ -219,7 +223,7 @@ func (d *director) gather(ctx context.Context, wanted func(event) bool) error {
 		select {
 		case <-stop:
 			stop, d.stopped = nil, true
-			d.workers.tellAll(command{Stop: now()})
+			d.workers.tellAll(command{Stop: now() + int64(stopDelay)})
 		case e := <-d.workers.events:
 			switch {
 			case e.err != nil:

@@ -87,12 +87,13 @@ func TestRunInTurn(t *testing.T) {
 	}
 }
 
-// TestRunInterrupted ends the context once messages flow.
+// TestRunInterrupted ends the context once messages flow, so many that some are sent while the
+// workers are told of the end: each that counts as sent counts when it is back.
 func TestRunInterrupted(t *testing.T) {
 	for _, phase := range []string{"running", ""} {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := quick(serve(t, func() answers { return echoed }))
-		c.Duration = time.Hour
+		c.Duration, c.Connections = time.Hour, 64
 		c.Progress = func(p Progress) {
 			if p.Phase == phase && p.Received > 0 {
 				cancel()
