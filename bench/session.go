@@ -132,12 +132,12 @@ func cpuTime() time.Duration {
 // contains reports whether t lies in the measured time. The lock must be held.
 func (s *session) contains(t int64) bool { return s.span.Begin <= t && t < s.span.End }
 
-// cut ends the measured time, if it has not ended. That is now, not when somebody said so: what
+// cut ends the measured time at a time, if it does not end before. If that is past, it is now: what
 // was sent since then counts already.
-func (s *session) cut() {
+func (s *session) cut(at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := now()
+	at = max(at, now())
 	s.span.Begin = min(s.span.Begin, at)
 	s.span.End = min(s.span.End, at)
 }

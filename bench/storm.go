@@ -162,7 +162,7 @@ func (s *storm) sweep(at int64) {
 		s.comeBack(r.conn)
 	}
 	if allBack {
-		s.cut()
+		s.cut(at)
 	}
 }
 

@@ -149,7 +149,7 @@ func (w *worker) load(sp span) error {
 	s.span = sp
 	s.mu.Unlock()
 	if w.isStopped() {
-		s.cut()
+		s.cut(w.stopped.Load())
 	}
 	if err := w.pass(func() bool { return now() >= min(sp.Start, s.end()) }); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (w *worker) pass(over func() bool) error {
 				return errOrphaned
 			}
 			if c.Stop != 0 {
-				w.session.cut()
+				w.session.cut(c.Stop)
 			}
 		case <-timer.C:
 			w.scenario.sweep(now())
