@@ -61,6 +61,9 @@ func (l *loop) welcome(fd int, from netip.AddrPort) {
 	if l.engine.tls != nil {
 		c.tls = new(tlsLayer)
 	}
+	if c.fd >= 0 && l.engine.draining.Load() {
+		c.dropUnused()
+	}
 }
 
 var busyResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")

@@ -54,15 +54,15 @@ func (c *Conn) dropUnused() {
 		c.drop(ErrClosed)
 		return
 	}
-	if c.state == stateHeader && !c.isUnused() {
-		c.wakeBefore(c.loop.at(begunRequest)) // all it can still get is a 503
+	if c.isUnused() {
+		c.readAll()
 	}
-	if !c.isUnused() {
-		return
-	}
-	c.readAll()
-	if c.fd >= 0 && c.isUnused() {
+	switch {
+	case c.fd < 0 || c.state != stateHeader:
+	case c.isUnused():
 		c.drop(nil)
+	default:
+		c.wakeBefore(c.loop.at(begunRequest)) // all it can still get is a 503
 	}
 }
 

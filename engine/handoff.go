@@ -95,6 +95,11 @@ func (c *Conn) handOff() {
 	l.remove(c)
 	closeSocket(fd)
 	e.http.queue <- hc // has room for all that wait
+	select {
+	case <-e.http.listening:
+		go e.http.abandonQueue() // the server may have looked there for the last time
+	default:
+	}
 }
 
 // open makes a net.Conn of a connection, which is refused if too many wait, or there is no
@@ -137,14 +142,23 @@ func socketConn(fd int) (net.Conn, error) {
 func (h *httpSide) Accept() (net.Conn, error) {
 	select {
 	case hc := <-h.queue:
-		h.waiting.Add(-1)
-		if hc.tls != nil {
-			return tlsHTTPConn{hc}, nil
-		}
-		return hc, nil
+		return h.accepted(hc), nil
 	case <-h.listening:
+	}
+	select {
+	case hc := <-h.queue: // it was there first
+		return h.accepted(hc), nil
+	default:
 		return nil, net.ErrClosed
 	}
+}
+
+func (h *httpSide) accepted(hc *httpConn) net.Conn {
+	h.waiting.Add(-1)
+	if hc.tls != nil {
+		return tlsHTTPConn{hc}
+	}
+	return hc
 }
 
 // Addr implements net.Listener.
@@ -156,7 +170,7 @@ func (h *httpSide) Close() error {
 	return nil
 }
 
-// abandonQueue closes what nobody will accept. The loops have ended.
+// abandonQueue closes what nobody will accept.
 func (h *httpSide) abandonQueue() {
 	for {
 		select {
