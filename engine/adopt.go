@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/weirws/weir/handler"
 )
@@ -40,6 +42,10 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 	}
 	if _, refusal := e.options.Mux.Decide(parsed, e.policy()); refusal != nil {
 		e.count.refused(refusal.Status)
+		if r.ContentLength != 0 { // net/http would wait for the body, before the answer and behind it
+			w.Header().Set("Connection", "close")
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		}
 		answer(w, refusal)
 		return
 	}
@@ -75,6 +81,7 @@ func (e *Engine) takeOver(w http.ResponseWriter, r *http.Request, fromLoop bool)
 	if hc != nil {
 		layer = hc.takeTLS()
 	}
+	_ = conn.Close() // its place is free for the connection that takes it
 	e.enrol(fd, from, head, layer)
 }
 
@@ -147,6 +154,9 @@ func requestHead(r *http.Request) []byte {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/%d.%d\r\nHost: %s\r\n", r.Method, target, r.ProtoMajor, r.ProtoMinor, r.Host)
+	if len(r.TransferEncoding) > 0 { // which net/http has taken out of the fields
+		fmt.Fprintf(&b, "Transfer-Encoding: %s\r\n", strings.Join(r.TransferEncoding, ", "))
+	}
 	_ = r.Header.Write(&b)
 	b.WriteString("\r\n")
 	return b.Bytes()

@@ -241,6 +241,42 @@ func TestServeHTTPFull(t *testing.T) {
 	second.expectEnd(t)
 }
 
+// An upgrade that announces a body, whose bytes would be taken for frames, is refused, also
+// in somebody else's server and on a connection that has served a request before.
+func TestServeHTTPWithBody(t *testing.T) {
+	e := startEngine(t, engine.Options{Mux: routes(handler.Echo{}), HTTP: pathEcho})
+	server := httptest.NewServer(e)
+	defer server.Close()
+	for _, field := range []string{"Transfer-Encoding: chunked", "Content-Length: 6"} {
+		t.Run(field, func(t *testing.T) {
+			for _, c := range []*rawClient{dialTCP(t, e), dialAddress(t, server.Listener.Addr().String())} {
+				if c.RemoteAddr().String() == e.Addr().String() {
+					c.put(t, request("GET", "/other"))
+					c.expectBody(t, "GET /other ")
+				}
+				c.put(t, upgrade("/", field)) // and nothing of the body, for which nobody waits
+				c.expectStatus(t, http.StatusBadRequest)
+				c.expectEnd(t)
+			}
+		})
+	}
+}
+
+// A connection that has served requests keeps its place when it is upgraded.
+func TestUpgradeKeepsItsPlace(t *testing.T) {
+	for range 30 {
+		e := startEngine(t, engine.Options{Mux: routes(handler.Echo{}), HTTP: pathEcho, MaxConnections: 1})
+		c := dialTCP(t, e)
+		c.put(t, request("GET", "/other"))
+		c.expectBody(t, "GET /other ")
+		c.put(t, upgrade("/"))
+		c.expectStatus(t, http.StatusSwitchingProtocols)
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func ExampleEngine_ServeHTTP() {
 	m := handler.NewMux()
 	m.Handle("/chat", handler.Echo{})
