@@ -301,6 +301,9 @@ func (c *Conn) attend() {
 	if what&(wantFlush|wantClose|wantFinish) != 0 {
 		c.flush()
 	}
+	if what&wantRecords != 0 {
+		c.resume(pauseTLS)
+	}
 	if what&wantRead != 0 {
 		c.resume(pauseInbox)
 	}

@@ -25,12 +25,13 @@ type mailbox struct {
 
 // What a connection in the mailbox wants of its loop.
 const (
-	wantFlush  uint32 = 1 << iota // the outbox has something, or an error
-	wantRead                      // the inbox has room again, or there was more to read than one turn allows
-	wantOpen                      // OnOpen has returned
-	wantClose                     // our close frame is in the outbox
-	wantAbort                     // the application wants no more of it
-	wantFinish                    // the close frames of both sides are exchanged, or will be with the outbox
+	wantFlush   uint32 = 1 << iota // the outbox has something, or an error
+	wantRead                       // the inbox has room again, or there was more to read than one turn allows
+	wantOpen                       // OnOpen has returned
+	wantClose                      // our close frame is in the outbox
+	wantAbort                      // the application wants no more of it
+	wantRecords                    // the TLS handshake has read what there was
+	wantFinish                     // the close frames of both sides are exchanged, or will be with the outbox
 )
 
 // ask asks the connection's loop for something, from any goroutine. If the loop has

@@ -25,6 +25,7 @@ type tlsWire struct {
 	arrived chan struct{} // holds a token when something has arrived; nil without a handshake
 	out     *frame.Buffer // written and not collected, nil if nothing
 	ended   bool          // nothing arrives any more
+	held    bool          // the loop does not read on until what is here has been read
 	closed  bool
 }
 
@@ -48,6 +49,9 @@ func (w *tlsWire) Read(p []byte) (int, error) {
 		if wait == nil {
 			return n, err
 		}
+		if owner := w.letGo(); owner != nil {
+			owner.ask(wantRecords)
+		}
 		<-wait // something arrives, or close
 	}
 }
@@ -69,6 +73,17 @@ func (w *tlsWire) readMemory(p []byte) (n int, wait chan struct{}, err error) {
 		return 0, nil, io.EOF
 	}
 	return 0, w.arrived, nil
+}
+
+// letGo returns the connection whose loop is to read on, if it does not.
+func (w *tlsWire) letGo() *Conn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.held || len(w.in) > 0 {
+		return nil
+	}
+	w.held = false
+	return w.owner
 }
 
 // Write implements net.Conn. It never blocks unless the connection has left its loop.
@@ -179,6 +194,7 @@ func (w *tlsWire) keep(p []byte) []byte {
 	}
 	w.kept.Append(p)
 	w.in = w.kept.B[len(w.kept.B)-unread-len(p):]
+	w.held = len(w.in) > handshakeReadAhead
 	if w.arrived != nil {
 		w.signal()
 	}
