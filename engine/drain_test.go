@@ -252,8 +252,11 @@ func TestStartAndEndTwice(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Errorf("Close after Shutdown: %v", err)
 	}
+	if err := e.Run(t.Context()); err != nil {
+		t.Errorf("Run after Close: %v; want nil, as the engine has ended", err)
+	}
 	if err := e.Run(t.Context()); !errors.Is(err, engine.ErrStarted) {
-		t.Errorf("Run after Close: %v; want ErrStarted", err)
+		t.Errorf("second Run: %v; want ErrStarted", err)
 	}
 }
 

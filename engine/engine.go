@@ -51,6 +51,7 @@ type Engine struct {
 	starting  sync.Mutex // held while Start opens, which Close waits for
 	phase     atomic.Int32
 	draining  atomic.Bool
+	ran       atomic.Bool   // Run was called
 	ids       atomic.Uint64 // the last one given out
 	turnTaken atomic.Uint64 // for giving adopted sockets to the loops in turn
 	sockets   atomic.Int64  // of connections in any state
@@ -155,16 +156,18 @@ func (e *Engine) open() error {
 // Run starts the engine unless Start was called, serves until ctx is done, and then
 // shuts down as Shutdown does. It returns nil after that, and an error when the
 // engine could not start or a loop failed. Close, from another goroutine, cuts the
-// drain short.
+// drain short. An engine that has ended does not run again: ErrStarted.
 func (e *Engine) Run(ctx context.Context) error {
 	err := e.Start()
 	if err != nil && !errors.Is(err, ErrStarted) {
 		return err
 	}
-	select {
-	case <-e.ended:
-		return cmp.Or(e.failure, err)
-	default:
+	if again := e.ran.Swap(true); again {
+		select {
+		case <-e.ended:
+			return cmp.Or(e.failure, err)
+		default:
+		}
 	}
 	select {
 	case <-ctx.Done():
