@@ -44,7 +44,7 @@ type DialOptions struct {
 	// HandshakeTimeout bounds the time from the call to the server's whole response:
 	// name look-up, connecting and proxy included. An address that does not answer
 	// gets its share of it. It is kept to a tick of the engine, at most a quarter of
-	// a second. Default: Options.HeaderTimeout.
+	// a second, and is 20 days at most. Default: Options.HeaderTimeout.
 	HandshakeTimeout time.Duration
 	// LocalAddr is the address to connect from. Default: the system's choice.
 	LocalAddr netip.Addr

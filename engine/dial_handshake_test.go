@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirws/weir/engine"
 	"github.com/weirws/weir/frame"
@@ -244,6 +245,7 @@ func TestDialRefusesArguments(t *testing.T) {
 		{"sub-protocol twice", "ws://127.0.0.1/", engine.DialOptions{Subprotocols: []string{"a", "a"}}, engine.ErrBadDialOptions},
 		{"origin", "ws://127.0.0.1/", engine.DialOptions{Origin: "a\nb"}, engine.ErrBadDialOptions},
 		{"timeout", "ws://127.0.0.1/", engine.DialOptions{HandshakeTimeout: -1}, engine.ErrBadDialOptions},
+		{"timeout beyond the clock", "ws://127.0.0.1/", engine.DialOptions{HandshakeTimeout: 30 * 24 * time.Hour}, engine.ErrBadDialOptions},
 	}
 	callers := startCallers(t, engine.Options{})
 	for _, tt := range tests {

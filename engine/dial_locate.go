@@ -66,8 +66,8 @@ func (e *Engine) newDialing(rawURL string, h handler.Handler, o DialOptions, don
 	if d.timeout == 0 {
 		d.timeout = e.options.HeaderTimeout
 	}
-	if d.timeout < 0 {
-		return nil, fmt.Errorf("%w: HandshakeTimeout is %v", ErrBadDialOptions, d.timeout)
+	if d.timeout < 0 || d.timeout > longestTimeout {
+		return nil, fmt.Errorf("%w: HandshakeTimeout is %v; it is above 0 and at most %v", ErrBadDialOptions, d.timeout, longestTimeout)
 	}
 	if o.UnixSocket != "" {
 		return d, nil
