@@ -176,7 +176,8 @@ func (c *Conn) drop(err error) {
 	exchanged := c.state == stateFinishing || c.state == stateHangUp
 	c.ending.status.Clean = c.ending.heard && exchanged && err == nil
 	c.leave()
-	if c.state != stateOpening { // else OnOpen is still to return
+	opening := c.state == stateOpening
+	if !opening { // else OnOpen is still to return
 		c.dropHandshake()
 	}
 	c.state = stateGone
@@ -200,7 +201,12 @@ func (c *Conn) drop(err error) {
 		}
 		c.closed()
 	}
-	c.backlog = nil
+	switch {
+	case !opening:
+		c.backlog = nil
+	case c.backlog != nil:
+		c.backlog.discard() // openedTooLate tells of it
+	}
 }
 
 // closed hands the handler its last event.

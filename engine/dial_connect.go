@@ -255,6 +255,7 @@ func (c *Conn) callDone(d *dialing) {
 func (c *Conn) decline(err error) {
 	c.dialled(err)
 	c.leave()
+	c.backlog = nil
 	code := frame.CloseGoingAway
 	if errors.Is(err, handler.ErrPanic) {
 		code = frame.CloseInternalError

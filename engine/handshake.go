@@ -200,6 +200,7 @@ func (c *Conn) openedTooLate() {
 	if err == nil {
 		c.closed()
 	}
+	c.backlog = nil
 }
 
 // acceptResponse makes the 101 response (RFC 6455 section 4.2.2). The Upgrader gets to
@@ -274,6 +275,7 @@ func (c *Conn) refuse(r *handler.Refusal) {
 	_ = response.Write(&memory{out: b})
 	c.dropHandshake()
 	c.leave()
+	c.backlog = nil
 	c.outbox.replace(b)
 	c.linger()
 }
