@@ -187,6 +187,7 @@ func (c *Conn) drop(err error) {
 	l.remove(c)
 	closeSocket(fd)
 	c.decoder.Release()
+	c.dropUndecoded()
 	c.outbox.discard()
 	l.engine.release(c.admitted)
 	l.descriptorFreed()

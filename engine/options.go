@@ -93,8 +93,8 @@ type Options struct {
 	Deflate frame.DeflateOptions
 
 	// MaxConnections bounds the connections of this engine; the next upgrade gets 503
-	// with Retry-After, the next Dial ErrTooManyConnections. Default and upper bound: RLIMIT_NOFILE, as it stands when the
-	// engine starts, less 64 descriptors for everything else and 64 for telling refused
+	// with Retry-After, the next Dial ErrTooManyConnections. Default and upper bound: RLIMIT_NOFILE, as it stands when New
+	// is called, less 64 descriptors for everything else and 64 for telling refused
 	// clients why.
 	MaxConnections int
 	// MaxHeaderBytes bounds an opening handshake; more is answered 431. Default: 8 KiB.
@@ -111,7 +111,7 @@ type Options struct {
 	// InboxBytes and InboxMessages bound what waits for a connection's handler. Beyond
 	// either the engine stops reading that socket, so that TCP holds the sender back,
 	// until half is consumed. What one read brought may exceed the bound by
-	// one read (128 KiB) or one message. Defaults: 256 KiB, 1024.
+	// 128 KiB and two messages. Defaults: 256 KiB, 1024.
 	InboxBytes    int
 	InboxMessages int
 	// OutboxSoftBytes is where a connection whose peer is slow to read counts as behind:

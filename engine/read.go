@@ -37,6 +37,9 @@ func (c *Conn) readAll() {
 			c.unread = true
 			return
 		}
+		if c.consumeUndecoded() {
+			continue
+		}
 		buf := l.readBuf
 		if c.dense {
 			buf = buf[:denseReadBytes]
@@ -74,7 +77,8 @@ func (c *Conn) readAgain() {
 	c.ask(wantRead)
 }
 
-// consume takes bytes that have arrived. It does not retain them.
+// consume takes bytes that have arrived. It does not retain them; what it cannot take now
+// is copied.
 func (c *Conn) consume(in []byte) {
 	switch c.state {
 	case stateHeader:
@@ -82,22 +86,27 @@ func (c *Conn) consume(in []byte) {
 	case stateDialing:
 		c.readResponse(in)
 	case stateOpen, stateClosing:
-		c.decode(in)
+		left := c.decode(in)
+		c.keepUndecoded(in[len(in)-left:])
 	}
 }
 
+// decodes reports whether frames are expected.
+func (c *Conn) decodes() bool { return c.state == stateOpen || c.state == stateClosing }
+
 // decode takes frames apart: messages are delivered, control frames are answered.
-// What these leave in the outbox is written at the end, in one write.
-func (c *Conn) decode(in []byte) {
+// What these leave in the outbox is written at the end, in one write. It stops when messages
+// have inflated to more than a read may bring, and returns how many bytes it has left.
+func (c *Conn) decode(in []byte) (left int) {
 	e := c.loop.engine
 	onLoop := e.options.Mode == OnLoop
 	if onLoop {
 		c.outbox.hold() // handlers run right here, and what they send is written below
 	}
 	var messages uint64
-	frames, size := 0, len(in)
+	frames, size, grown := 0, len(in), 0
 	flush := onLoop
-	for len(in) > 0 && (c.state == stateOpen || c.state == stateClosing) {
+	for len(in) > 0 && c.decodes() {
 		op, payload, n, err := c.decoder.DecodeWhole(in)
 		var buffer *frame.Buffer
 		if n == 0 {
@@ -115,6 +124,9 @@ func (c *Conn) decode(in []byte) {
 		case frame.Text, frame.Binary:
 			messages++
 			c.deliver(op, payload, buffer, len(in))
+			if buffer != nil && frames > 1 { // the first may have begun in an earlier read
+				grown += len(payload)
+			}
 		case frame.Ping:
 			flush = true
 			c.pong(payload)
@@ -124,6 +136,10 @@ func (c *Conn) decode(in []byte) {
 		case frame.Close:
 			c.peerClosed(payload)
 			buffer.Release()
+		}
+		if grown > readBufferBytes {
+			left = len(in)
+			break
 		}
 	}
 	c.dense = size >= denseReadBytes/2 && frames > size/denseFrameBytes
@@ -135,6 +151,7 @@ func (c *Conn) decode(in []byte) {
 	if flush {
 		c.flush()
 	}
+	return left
 }
 
 // pong answers a ping (RFC 6455 section 5.5.2). A peer that sends pings and reads
@@ -154,8 +171,12 @@ func (c *Conn) pause(why pauses) {
 // resume takes one reason for not reading away, and reads on if it was the last and
 // something has been left unread.
 func (c *Conn) resume(why pauses) {
-	if why == pauseInbox && c.paused&pauseInbox != 0 && !c.inbox.hasRoom(&c.loop.engine.options) {
-		return
+	if o := &c.loop.engine.options; why == pauseInbox && c.paused&pauseInbox != 0 && !c.inbox.hasRoom(o) {
+		// What the handler is told of, see tellMissed, may have taken the room again.
+		c.inbox.waiting.Store(true)
+		if !c.inbox.hasRoom(o) || !c.inbox.waiting.Swap(false) {
+			return
+		}
 	}
 	c.paused &^= why
 	if c.paused == 0 && c.unread {

@@ -55,10 +55,11 @@ func (c *Conn) unsealed(plain []byte, err error) {
 }
 
 // ended ends a connection that can be read no further: a record was bad, or the peer
-// has said that it sends nothing more, which is io.EOF. While the connection is paused
-// that waits, as the end of a plain stream does.
+// has said that it sends nothing more, which is io.EOF. While the connection is paused,
+// or has more to decode, that waits, as the end of a plain stream does.
 func (c *Conn) ended(err error) {
-	if !errors.Is(err, io.EOF) || c.paused == 0 {
+	_, left := c.loop.undecoded[c]
+	if !errors.Is(err, io.EOF) || c.paused == 0 && !left {
 		c.lost(err)
 		return
 	}
