@@ -43,30 +43,31 @@ type loop struct {
 	ticks bool    // the clock is running
 	due   time.Duration
 
-	readBuf   []byte
-	crowded   bool     // there are no more processors than loops
-	pushed    int      // connections put in the run queue since a runner was called
-	batch     *batch   // messages of the connection that is being read
-	writeBuf  []byte   // small frames are gathered here into one write
-	bufs      [][]byte // scratch of flush
-	iov       iovec
-	attended  []*Conn // connections taken from the mailbox; the first seen are done with
-	seen      int
-	paths     map[*path]*memberList
-	topics    map[string]*topic // nil: none
-	casts     []cast            // taken from the mailbox; those before cast are done with
-	cast      int
-	walk      walk
-	undecoded map[*Conn]undecoded // nil: none
-	window    window
-	drain     drainState
-	turns     tlsTurns
+	readBuf  []byte
+	crowded  bool     // there are no more processors than loops
+	pushed   int      // connections put in the run queue since a runner was called
+	batch    *batch   // messages of the connection that is being read
+	writeBuf []byte   // small frames are gathered here into one write
+	bufs     [][]byte // scratch of flush
+	iov      iovec
+	attended []*Conn // connections taken from the mailbox; the first seen are done with
+	seen     int
+	paths    map[*path]*memberList
+	topics   map[string]*topic // nil: none
+	casts    []cast            // taken from the mailbox; those before cast are done with
+	cast     int
+	walk     walk
+	window   window
+	drain    drainState
+	turns    tlsTurns
 
 	mail    mailbox
 	tasks   []func() // taken from the mailbox and not begun
 	stopped bool
 
 	count loopCounters
+
+	undecoded map[*Conn]undecoded // nil: none
 }
 
 // A slot is what a loop needs of a connection for its sweeps and broadcasts, side

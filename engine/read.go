@@ -37,7 +37,7 @@ func (c *Conn) readAll() {
 			c.unread = true
 			return
 		}
-		if c.consumeUndecoded() {
+		if l.undecoded != nil && c.consumeUndecoded() {
 			continue
 		}
 		buf := l.readBuf
