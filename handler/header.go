@@ -73,7 +73,7 @@ func (h Header) hasToken(name, token string) bool {
 			continue
 		}
 		for element := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(trimSpace(element), token) {
+			if equalName(trimSpace(element), token) {
 				return true
 			}
 		}

@@ -214,6 +214,7 @@ func TestIsUpgrade(t *testing.T) {
 		{"no Connection", "Upgrade: websocket\r\n", false},
 		{"no Upgrade", "Connection: Upgrade\r\n", false},
 		{"other protocol", "Upgrade: h2c\r\nConnection: Upgrade\r\n", false},
+		{"letters that fold to these", "Upgrade: web\u017foc\u212aet\r\nConnection: Upgrade\r\n", false},
 		{"part of a token", "Upgrade: websockets\r\nConnection: Upgrade\r\n", false},
 		{"Connection lists something else", "Upgrade: websocket\r\nConnection: upgrade-insecure\r\n", false},
 		{"two tokens without comma", "Upgrade: websocket\r\nConnection: keep-alive Upgrade\r\n", false},
