@@ -142,7 +142,10 @@ func (r *Reconnector) dialled(c *Conn, err error) {
 
 // down waits for the next attempt, or ends.
 func (r *Reconnector) down(err error) {
-	if errors.Is(err, ErrClosed) || r.engine.draining.Load() {
+	if r.engine.phase.Load() != phaseRunning { // err may be the ErrClosed of another engine
+		r.mu.Lock()
+		r.conn = nil
+		r.mu.Unlock()
 		r.end()
 		return
 	}
@@ -196,7 +199,14 @@ func (r reconnecting) OnOpen(c handler.Conn, request *handler.Request) error {
 	r.opened = true
 	r.mu.Unlock()
 	if again && r.options.Resubscribe != nil {
+		returned := false
+		defer func() {
+			if !returned { // the connection fails as if OnOpen had, but the application has accepted it
+				r.handler.OnClose(c, handler.CloseStatus{Code: frame.CloseAbnormal, Err: handler.ErrPanic})
+			}
+		}()
 		r.options.Resubscribe(c)
+		returned = true
 	}
 	return nil
 }

@@ -188,6 +188,9 @@ func TestReconnectEndsWithEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	receive(t, "Done", r.Done())
+	if c := r.Conn(); c != nil {
+		t.Errorf("Conn is %d; want none", c.ID())
+	}
 }
 
 // The wait for an attempt that the engine will not make any more ends with the engine.
@@ -236,6 +239,44 @@ func TestReconnectAfterPanic(t *testing.T) {
 	receive(t, "the second connection", opens)
 	_ = r.Close(frame.CloseNormal, "")
 	receive(t, "Done", r.Done())
+}
+
+// An error of OnOpen is no reason to give up, even if it is ErrClosed, of another engine.
+func TestReconnectAfterErrClosedOfOnOpen(t *testing.T) {
+	server := startEngine(t, engine.Options{Mux: routes(handler.Echo{})})
+	opens := make(chan struct{}, 10)
+	r, err := startCallers(t, engine.Options{}).Reconnect(urlOf(server, "/"), handler.Funcs{
+		Open: func(handler.Conn, *handler.Request) error { opens <- struct{}{}; return engine.ErrClosed },
+	}, engine.ReconnectOptions{Delay: time.Millisecond, MaxDelay: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		receive(t, "OnOpen", opens)
+	}
+	_ = r.Close(frame.CloseNormal, "")
+}
+
+// A connection that OnOpen has accepted gets its OnClose, even if Resubscribe panics.
+func TestReconnectAfterPanicOfResubscribe(t *testing.T) {
+	server := startEngine(t, engine.Options{Mux: routes(handler.Func(func(c handler.Conn, _ frame.Opcode, _ []byte) {
+		_ = c.Close(frame.CloseNormal, "")
+	}))})
+	events := make(chan string, 100)
+	r, err := startCallers(t, engine.Options{}).Reconnect(urlOf(server, "/"), handler.Funcs{
+		Open:  func(c handler.Conn, _ *handler.Request) error { events <- "open"; return c.Send(frame.Text, nil) },
+		Close: func(handler.Conn, handler.CloseStatus) { events <- "close" },
+	}, engine.ReconnectOptions{Delay: time.Millisecond, MaxDelay: time.Millisecond, Resubscribe: func(handler.Conn) { panic("oops") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		want := []string{"open", "close"}[i%2]
+		if got := receive(t, want, events); got != want {
+			t.Fatalf("event %d is %s; want %s", i, got, want)
+		}
+	}
+	_ = r.Close(frame.CloseNormal, "")
 }
 
 func TestReconnectRefusesArguments(t *testing.T) {
