@@ -11,7 +11,7 @@ import (
 // a loop. It looks for the functions that call the application on the stack, since a
 // goroutine has no other mark of its own, and is for what is done once in an engine's life.
 func inCallback() bool {
-	callers := []string{nameOf((*Engine).runLoop), nameOf((*Engine).burst), nameOf((*Engine).serveHTTP)}
+	callers := []string{nameOf((*Engine).runLoop), nameOf((*Engine).burst), nameOf((*Engine).serveHTTP), nameOf((*tlsLayer).shake)}
 	stack := make([]uintptr, 64)
 	n := runtime.Callers(0, stack)
 	for n == len(stack) {

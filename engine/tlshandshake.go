@@ -62,7 +62,7 @@ func (c *Conn) arrivedTLS(in []byte) {
 		c.refusePlain(in)
 	default:
 		unread := c.tls.wire.keep(in)
-		if c.tls.phase == tlsHello && isWholeRecord(unread) {
+		if c.tls.phase == tlsHello && (isWholeRecord(unread) || len(unread) > handshakeReadAhead) {
 			c.queueHandshake()
 		}
 		if len(unread) > handshakeReadAhead {
