@@ -273,6 +273,24 @@ func TestEndBeforeStart(t *testing.T) {
 	if err := e.Start(); !errors.Is(err, engine.ErrStarted) {
 		t.Errorf("Start: %v; want ErrStarted", err)
 	}
+	if err := e.Run(t.Context()); !errors.Is(err, engine.ErrStarted) {
+		t.Errorf("Run: %v; want ErrStarted", err)
+	}
+}
+
+// The context of each Shutdown bounds the drain, also of one that another has begun.
+func TestSecondShutdownCutsTheDrain(t *testing.T) {
+	e := startEngine(t, engine.Options{Mux: routes(handler.Echo{}), DrainTime: time.Hour, CloseTimeout: time.Hour})
+	c := dialRaw(t, e, "/") // it answers no close frame
+	first := make(chan error, 1)
+	go func() { first <- e.Shutdown(t.Context()) }()
+	c.expectClose(t, frame.CloseGoingAway)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	second := make(chan error, 1)
+	go func() { second <- e.Shutdown(ctx) }()
+	expectNil(t, "the second Shutdown", second)
+	expectNil(t, "the first Shutdown", first)
 }
 
 // Everything goes away with the engine, and the port is free at once.

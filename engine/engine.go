@@ -51,7 +51,7 @@ type Engine struct {
 	starting  sync.Mutex // held while Start opens, which Close waits for
 	phase     atomic.Int32
 	draining  atomic.Bool
-	ran       atomic.Bool   // Run was called
+	ran       atomic.Bool   // Run was called, or never will be needed: nothing was started
 	ids       atomic.Uint64 // the last one given out
 	turnTaken atomic.Uint64 // for giving adopted sockets to the loops in turn
 	sockets   atomic.Int64  // of connections in any state
@@ -110,6 +110,7 @@ func (e *Engine) Start() error {
 	}
 	if err := e.open(); err != nil {
 		e.phase.Store(phaseClosed)
+		e.ran.Store(true)
 		close(e.ended)
 		return err
 	}
@@ -217,6 +218,8 @@ func (e *Engine) shutdown(ctx context.Context) error {
 		if e.phase.Load() == phaseNew {
 			return ErrClosed
 		}
+		// The drain is under way; this ctx bounds it too.
+		defer context.AfterFunc(ctx, e.cutDrain)()
 		<-e.ended
 		return e.failure
 	}
@@ -253,7 +256,7 @@ func (e *Engine) awaitEmpty(ctx context.Context) {
 // and OnClose is called for each. It returns when handlers have returned; called by a
 // callback it does not wait, as Shutdown.
 func (e *Engine) Close() error {
-	e.cutOnce.Do(func() { close(e.cut) })
+	e.cutDrain()
 	if e.closeUnstarted() {
 		return nil
 	}
@@ -263,6 +266,9 @@ func (e *Engine) Close() error {
 	}
 	return e.close()
 }
+
+// cutDrain ends a drain that is under way, or will be.
+func (e *Engine) cutDrain() { e.cutOnce.Do(func() { close(e.cut) }) }
 
 // close is Close of an engine that was started.
 func (e *Engine) close() error {
@@ -281,6 +287,7 @@ func (e *Engine) closeUnstarted() bool {
 	if !e.phase.CompareAndSwap(phaseNew, phaseClosed) {
 		return false
 	}
+	e.ran.Store(true)
 	close(e.ended)
 	return true
 }

@@ -144,7 +144,7 @@ func duplicate(s syscall.Conn) (int, error) {
 
 func (l listener) close() {
 	_ = unix.Close(l.fd)
-	if l.path != "" {
+	if l.path != "" && l.path[0] != '@' { // an abstract one has no file
 		_ = os.Remove(l.path)
 	}
 }

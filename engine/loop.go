@@ -92,6 +92,7 @@ func newLoop(e *Engine, l listener) (*loop, error) {
 	}
 	var err error
 	if lp.poller, err = netpoll.OpenPoller(); err != nil {
+		lp.closeListener()
 		return nil, fmt.Errorf("engine: opening a poller: %w", err)
 	}
 	if lp.mail.bell, err = newBell(); err == nil {

@@ -24,6 +24,7 @@ var roles = map[string]func() role{
 	"dialler":          newDiallerRole,
 	"idle server":      newIdleServerRole,
 	"exhausted server": newExhaustedServerRole,
+	"starved starter":  newStarvedStarterRole,
 }
 
 // A role carries out one command. It runs on one goroutine.
