@@ -33,6 +33,9 @@ func (c *Conn) weight() int {
 	if c.backlog != nil {
 		waiting += c.backlog.bytes
 	}
+	if c.tls != nil {
+		waiting += c.tls.unsent()
+	}
 	return waiting
 }
 
@@ -118,14 +121,21 @@ func (e *Engine) overBudget(l *loop) (least int, share int64) {
 func (c *Conn) shed() (freed int) {
 	before := c.weight()
 	switch {
-	case c.state < stateOpen:
+	case c.state < stateOpening:
 		return 0
 	case c.state > stateOpen:
 		c.drop(handler.ErrSlowConsumer)
-	case c.backlog == nil || c.backlog.droppable() < before/2:
-		c.fail(handler.ErrSlowConsumer)
-	default:
+	case c.backlog != nil && c.backlog.droppable() >= before/2:
 		c.backlog.thinOut(c.missed)
+	case c.state == stateOpening: // it fails when OnOpen has returned, which may take long
+		if c.outbox.failWith(faultSlow) {
+			c.outbox.discard()
+		}
+		if c.backlog != nil {
+			c.backlog.discard()
+		}
+	default:
+		c.fail(handler.ErrSlowConsumer)
 	}
 	return before - c.weight()
 }

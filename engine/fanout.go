@@ -153,7 +153,20 @@ func (l *loop) nextCast() {
 	w := &l.walk
 	w.direct = len(w.groups) == 1 && len(w.groups[0].topics) < 2
 	w.list, w.next = 0, 0
-	w.mark++
+	l.newMark()
+}
+
+// newMark gives the group that is walked next a mark that no connection has. Marks of walks
+// long ago are forgotten when they begin anew.
+func (l *loop) newMark() {
+	w := &l.walk
+	if w.mark++; w.mark != 0 {
+		return
+	}
+	for _, s := range l.slots {
+		s.conn.mark = 0
+	}
+	w.mark = 1
 }
 
 // dropCasts forgets the next n casts. Once half of them are done with, the rest moves to
@@ -259,7 +272,7 @@ func (l *loop) finishGroup() {
 	w.groups[0] = group{}
 	w.groups = w.groups[1:]
 	w.list, w.next = 0, 0
-	w.mark++
+	l.newMark()
 	if len(w.groups) == 0 {
 		w.groups = nil
 	}
@@ -321,6 +334,9 @@ func (l *loop) queue(c *Conn, g *group) (tell bool) {
 		}
 		a := c.outbox.appendShared(l.engine, p.message)
 		tell = tell || a.tell
+		if c.state == stateOpening {
+			c.waits()
+		}
 		if a.err != nil {
 			break
 		}

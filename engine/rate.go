@@ -61,7 +61,8 @@ func (c *Conn) SetRate(r handler.Rate) error {
 	if !r.Valid() {
 		return handler.ErrRate
 	}
-	if !c.loop.do(func() { c.setRate(r) }) {
+	set := cast{then: func() { c.setRate(r) }} // what was published before goes before
+	if !c.loop.mail.post(func(m *mailbox) { m.casts = append(m.casts, set) }) {
 		return handler.ErrClosed
 	}
 	return nil

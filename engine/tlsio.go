@@ -181,6 +181,14 @@ func (l *loop) gather(bufs [][]byte) []byte {
 	return l.writeBuf
 }
 
+// unsent is how many bytes are encrypted and wait for the socket.
+func (t *tlsLayer) unsent() int {
+	if t.sending == nil {
+		return 0
+	}
+	return len(t.sending.B) - t.sent
+}
+
 // leaveLoop prepares the TLS of a connection for the HTTP server: records that the
 // socket has not taken yet go before those that the server writes.
 func (t *tlsLayer) leaveLoop() {
