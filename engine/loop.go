@@ -186,6 +186,11 @@ func (l *loop) windUp(err error) error {
 			c.drop(errLoopEnded)
 		}
 	}
+	for _, waiting := range slices.Concat(l.casts[l.cast:], l.mail.casts) {
+		if waiting.conn != nil && !waiting.part {
+			l.engine.subjects.add(waiting.name, -1) // Subscribe has counted it
+		}
+	}
 	// Some may have heard from OnOpen too late.
 	for _, c := range slices.Concat(l.attended[l.seen:], l.mail.conns) {
 		c.attend()

@@ -198,6 +198,22 @@ func TestCloseDuringWindow(t *testing.T) {
 	}
 }
 
+// What is subscribed to behind a window when the engine ends does not stay counted.
+func TestSubscribeBehindWindowAtClose(t *testing.T) {
+	e := startEngine(t, engine.Options{Loops: 1, Mux: routes(subscriber()), Topics: windows(time.Minute)})
+	_, conn := dialSubscriber(t, e, "slow.x")
+	publish(t, e, "slow.x", "waits", nil)
+	if err := conn.Subscribe("other"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := e.Hub().Subscriptions("other"); n != 0 {
+		t.Errorf("%d subscriptions are left", n)
+	}
+}
+
 // Prices may wait for each other for 20 ms, and then leave in one write. A client that is slow
 // to read gets the latest of each topic; one that is too slow for trades is closed.
 func ExampleTopicOptions() {
