@@ -6,9 +6,10 @@ import (
 	"github.com/weirws/weir/frame"
 )
 
-// Hub is all connections of one engine. A connection is among them from when its
-// OnOpen returned nil until its close handshake begins or its socket is gone. All
-// methods may be called from any goroutine, and none of them blocks.
+// Hub is all connections of one engine. A connection is among them from shortly after its
+// OnOpen returned nil, and before its peer has the answer to the opening handshake, until its
+// close handshake begins or its socket is gone. All methods may be called from any goroutine,
+// and none of them blocks.
 type Hub interface {
 	// Broadcast queues one message, encoded once, on every connection that to
 	// names. It returns their number. A connection that is too slow to take the
