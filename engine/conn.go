@@ -168,7 +168,7 @@ func (c *Conn) SendPrepared(m *frame.Prepared) error {
 	if op := m.Op(); op != frame.Text && op != frame.Binary {
 		return handler.ErrOpcode
 	}
-	return c.queued(c.outbox.appendShared(c.loop.engine, m))
+	return c.queued(c.outbox.appendShared(c.loop.engine, m, false))
 }
 
 // Ping queues a ping. See handler.Conn.

@@ -51,7 +51,7 @@ type Engine struct {
 	starting  sync.Mutex // held while Start opens, which Close waits for
 	phase     atomic.Int32
 	draining  atomic.Bool
-	ran       atomic.Bool   // Run was called, or never will be needed: nothing was started
+	unrun     atomic.Bool   // it was started, and Run has not been called
 	ids       atomic.Uint64 // the last one given out
 	turnTaken atomic.Uint64 // for giving adopted sockets to the loops in turn
 	sockets   atomic.Int64  // of connections in any state
@@ -110,10 +110,10 @@ func (e *Engine) Start() error {
 	}
 	if err := e.open(); err != nil {
 		e.phase.Store(phaseClosed)
-		e.ran.Store(true)
 		close(e.ended)
 		return err
 	}
+	e.unrun.Store(true)
 	e.phase.Store(phaseRunning)
 	for _, l := range e.loops {
 		e.running.Add(1)
@@ -163,7 +163,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrStarted) {
 		return err
 	}
-	if again := e.ran.Swap(true); again {
+	if !e.unrun.Swap(false) {
 		select {
 		case <-e.ended:
 			return cmp.Or(e.failure, err)
@@ -287,7 +287,6 @@ func (e *Engine) closeUnstarted() bool {
 	if !e.phase.CompareAndSwap(phaseNew, phaseClosed) {
 		return false
 	}
-	e.ran.Store(true)
 	close(e.ended)
 	return true
 }

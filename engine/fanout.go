@@ -332,17 +332,14 @@ func (l *loop) queue(c *Conn, g *group) (tell bool) {
 			tell = c.hold(p) || tell
 			continue
 		}
-		a := c.outbox.appendShared(l.engine, p.message)
+		a := c.outbox.appendShared(l.engine, p.message, c.slowPolicy(p) != handler.Disconnect)
 		tell = tell || a.tell
-		if c.state == stateOpening {
-			c.waits()
-		}
 		if a.err != nil {
 			break
 		}
-		if c.slowPolicy(p) != handler.Disconnect {
-			c.outbox.spare()
-		}
+	}
+	if c.state == stateOpening {
+		c.waits() // nothing is written yet, so that nothing blocks
 	}
 	return tell
 }

@@ -97,7 +97,9 @@ func (c *Conn) handOff() {
 	e.http.queue <- hc // has room for all that wait
 	select {
 	case <-e.http.listening:
-		go e.http.abandonQueue() // the server may have looked there for the last time
+		// The server may have looked there for the last time. To close a connection with TLS may
+		// take seconds; the engine waits for its socket.
+		go e.http.abandonQueue()
 	default:
 	}
 }

@@ -169,6 +169,18 @@ func (in *inbox) hasRoom(o *Options) bool {
 	return !over(in.load.Load(), o.InboxBytes/2, o.InboxMessages/2)
 }
 
+// awaitRoom has the runner tell the loop, once, when there is room. It reports true if there is
+// already, and then nobody tells.
+func (in *inbox) awaitRoom(o *Options) bool {
+	in.waiting.Store(true)
+	return in.tellsRoom(o)
+}
+
+// tellsRoom reports whether the loop waits and there is room. It does so once.
+func (in *inbox) tellsRoom(o *Options) bool {
+	return in.waiting.Load() && in.hasRoom(o) && in.waiting.Swap(false)
+}
+
 func over(load int64, bytes, messages int) bool {
 	return load&(1<<loadShift-1) > int64(bytes) || load>>loadShift > int64(messages)
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,26 +159,6 @@ func TestUnixSocketFile(t *testing.T) {
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "precious" {
 		t.Errorf("the file now has %q, error %v", content, err)
-	}
-}
-
-// An abstract socket has no file; one that is called like it stays.
-func TestAbstractUnixSocket(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("abstract sockets are Linux's")
-	}
-	t.Chdir(t.TempDir())
-	name := fmt.Sprintf("@weir-test-%d", os.Getpid())
-	if err := os.WriteFile(name, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	e := startEngine(t, engine.Options{Network: "unix", Address: name, Mux: routes(handler.Echo{})})
-	expectEcho(t, e)
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(name); err != nil {
-		t.Errorf("the file is gone: %v", err)
 	}
 }
 

@@ -128,9 +128,13 @@ func (o *outbox) appendBuffer(e *Engine, b *frame.Buffer) appended {
 }
 
 // appendShared puts a reference to m at the end of the queue; a client a masked copy.
-func (o *outbox) appendShared(e *Engine, m *frame.Prepared) appended {
+func (o *outbox) appendShared(e *Engine, m *frame.Prepared, spared bool) appended {
 	if o.masks {
-		return o.appendBuffer(e, maskedCopy(m.Bytes(o.deflate)))
+		a := o.appendBuffer(e, maskedCopy(m.Bytes(o.deflate)))
+		if spared {
+			o.spare()
+		}
+		return a
 	}
 	size := len(m.Bytes(o.deflate))
 	o.mu.Lock()
@@ -139,7 +143,11 @@ func (o *outbox) appendShared(e *Engine, m *frame.Prepared) appended {
 		return appended{err: err, tell: o.fault != noFault}
 	}
 	o.queue.items = append(o.queue.items, outItem{shared: m})
-	return o.added(e, size)
+	a := o.added(e, size)
+	if spared {
+		o.queue.spared = o.queue.bytes
+	}
+	return a
 }
 
 // appendClose puts a close frame at the end of the queue and closes the outbox.

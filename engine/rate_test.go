@@ -127,3 +127,18 @@ func TestRateEndsWithTLS(t *testing.T) {
 		client.expectText(t, fmt.Sprint(i))
 	}
 }
+
+// SetRate takes its place among what the same goroutine publishes.
+func TestSetRateBehindPublications(t *testing.T) {
+	e := startEngine(t, engine.Options{
+		Mux: routes(subscriber()), Topics: []engine.TopicOptions{{Pattern: "a", Window: 50 * time.Millisecond}},
+	})
+	client, conn := dialSubscriber(t, e, "a")
+	publish(t, e, "a", "1", nil)
+	publish(t, e, "a", "2", nil)
+	if err := conn.SetRate(handler.Rate{Messages: 1}); err != nil {
+		t.Fatal(err)
+	}
+	client.expectText(t, "1")
+	client.expectText(t, "2")
+}

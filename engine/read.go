@@ -86,8 +86,9 @@ func (c *Conn) consume(in []byte) {
 	case stateDialing:
 		c.readResponse(in)
 	case stateOpen, stateClosing:
-		left := c.decode(in)
-		c.keepUndecoded(in[len(in)-left:])
+		if left := c.decode(in); left > 0 {
+			c.keepUndecoded(in[len(in)-left:])
+		}
 	}
 }
 
@@ -171,12 +172,9 @@ func (c *Conn) pause(why pauses) {
 // resume takes one reason for not reading away, and reads on if it was the last and
 // something has been left unread.
 func (c *Conn) resume(why pauses) {
-	if o := &c.loop.engine.options; why == pauseInbox && c.paused&pauseInbox != 0 && !c.inbox.hasRoom(o) {
-		// What the handler is told of, see tellMissed, may have taken the room again.
-		c.inbox.waiting.Store(true)
-		if !c.inbox.hasRoom(o) || !c.inbox.waiting.Swap(false) {
-			return
-		}
+	// What the handler is told of, see tellMissed, may have taken the room again.
+	if why == pauseInbox && c.paused&pauseInbox != 0 && !c.inbox.awaitRoom(&c.loop.engine.options) {
+		return
 	}
 	c.paused &^= why
 	if c.paused == 0 && c.unread {

@@ -96,7 +96,7 @@ func (c *Conn) handle(b *batch, ev *event) (load int64, called bool) {
 // and half of the bound is free.
 func (c *Conn) consumed(load int64) {
 	c.inbox.load.Add(-load)
-	if c.inbox.waiting.Load() && c.inbox.hasRoom(&c.loop.engine.options) && c.inbox.waiting.Swap(false) {
+	if c.inbox.tellsRoom(&c.loop.engine.options) {
 		c.ask(wantRead)
 	}
 }
@@ -144,8 +144,7 @@ func (c *Conn) handOver() {
 	if c.paused&pauseInbox == 0 && c.inbox.isFull(&e.options) {
 		c.pause(pauseInbox)
 		// The handler may have caught up before it could see that the loop waits.
-		c.inbox.waiting.Store(true)
-		if c.inbox.hasRoom(&e.options) && c.inbox.waiting.Swap(false) {
+		if c.inbox.awaitRoom(&e.options) {
 			c.ask(wantRead)
 		}
 	}

@@ -13,12 +13,15 @@ import (
 )
 
 const (
-	handshakesPerLoop  = 1024     // TLS handshakes under way at once; more wait for their turn
-	handshakeReadAhead = 16 << 10 // then a connection is not read from until its handshake is over
+	handshakesPerLoop = 1024 // TLS handshakes under way at once; more wait for their turn
 
 	recordTypeHandshake = 22
 	recordHeaderBytes   = 5
 	maxRecordBytes      = 16<<10 + 256
+
+	// With more than that a connection is not read from until its handshake has read it. A
+	// whole record fits.
+	handshakeReadAhead = recordHeaderBytes + maxRecordBytes
 )
 
 // tlsPhase is how far the TLS of a connection has come.
@@ -61,11 +64,11 @@ func (c *Conn) arrivedTLS(in []byte) {
 	case c.tls.phase == tlsHello && len(c.tls.wire.in) == 0 && in[0] != recordTypeHandshake:
 		c.refusePlain(in)
 	default:
-		unread := c.tls.wire.keep(in)
-		if c.tls.phase == tlsHello && (isWholeRecord(unread) || len(unread) > handshakeReadAhead) {
+		unread, held := c.tls.wire.keep(in)
+		if c.tls.phase == tlsHello && isWholeRecord(unread) {
 			c.queueHandshake()
 		}
-		if len(unread) > handshakeReadAhead {
+		if held {
 			c.paused |= pauseTLS
 		}
 	}

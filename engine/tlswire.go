@@ -181,24 +181,24 @@ func (w *tlsWire) lend(p []byte) {
 }
 
 // keep gives the reader a copy of p, behind what it has not read. It returns what
-// that is in all.
-func (w *tlsWire) keep(p []byte) []byte {
+// that is in all, and whether it is enough until the reader has read it.
+func (w *tlsWire) keep(p []byte) (unread []byte, held bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	unread := len(w.in)
+	before := len(w.in)
 	if w.kept == nil {
 		w.kept = frame.NewBuffer(len(p))
 	}
-	if unread == 0 {
+	if before == 0 {
 		w.kept.B = w.kept.B[:0]
 	}
 	w.kept.Append(p)
-	w.in = w.kept.B[len(w.kept.B)-unread-len(p):]
+	w.in = w.kept.B[len(w.kept.B)-before-len(p):]
 	w.held = len(w.in) > handshakeReadAhead
 	if w.arrived != nil {
 		w.signal()
 	}
-	return w.in
+	return w.in, w.held
 }
 
 func (w *tlsWire) signal() {

@@ -11,7 +11,7 @@ type undecoded struct {
 
 // keepUndecoded copies what decode has left, which has its turn when others had theirs.
 func (c *Conn) keepUndecoded(in []byte) {
-	if len(in) == 0 || c.fd < 0 {
+	if c.fd < 0 {
 		return
 	}
 	u := undecoded{buffer: frame.NewBuffer(len(in))}

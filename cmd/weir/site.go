@@ -9,7 +9,7 @@ import (
 )
 
 // requestTime is how long the body of a request may take, and its answer as much again: a
-// publication has no more than a megabyte, and pages less.
+// publication has no more than --max-message, and pages less.
 const requestTime = 30 * time.Second
 
 //go:embed page
